@@ -1,0 +1,25 @@
+"""Exceptions. The type says whose fault it is.
+
+A guest that misbehaves is not here: that is an outcome of an execution
+(`guestsim.trace.End`), not an error.
+"""
+
+from __future__ import annotations
+
+__all__ = ["GuestsimError", "InputError", "InternalError", "ReplayError"]
+
+
+class GuestsimError(Exception):
+    """Base of everything that guestsim raises on purpose. `str()` is one clear line."""
+
+
+class InputError(GuestsimError):
+    """The user's input is wrong: a scenario, an image, a schedule, an option. Exit status 2."""
+
+
+class ReplayError(InputError):
+    """A schedule does not fit what it is replayed against: other images, or another trace."""
+
+
+class InternalError(GuestsimError):
+    """guestsim itself is wrong, for example an actor that is not deterministic. Exit status 4."""

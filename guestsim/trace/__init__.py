@@ -1,0 +1,32 @@
+"""The shared vocabulary: ops, places in shared memory, actors, and the record of an execution."""
+
+from guestsim.trace.actor import Actor, Burst
+from guestsim.trace.ops import (
+    NOWHERE,
+    End,
+    Event,
+    Flag,
+    Kind,
+    Op,
+    Outcome,
+    Rule,
+    Sample,
+    Site,
+    Violation,
+)
+
+__all__ = [
+    "NOWHERE",
+    "Actor",
+    "Burst",
+    "End",
+    "Event",
+    "Flag",
+    "Kind",
+    "Op",
+    "Outcome",
+    "Rule",
+    "Sample",
+    "Site",
+    "Violation",
+]

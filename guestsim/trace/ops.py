@@ -1,0 +1,169 @@
+"""What actors do at shared memory, and the record of it.
+
+Everything here is an immutable value. Addresses are those of the shared address space
+(`guestsim.trace.shared`), values are little-endian integers, sizes are bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from enum import IntEnum, IntFlag, StrEnum
+
+import msgspec
+
+__all__ = [
+    "NOWHERE",
+    "End",
+    "Event",
+    "Flag",
+    "Kind",
+    "Op",
+    "Outcome",
+    "Rule",
+    "Sample",
+    "Site",
+    "Violation",
+]
+
+
+class Kind(IntEnum):
+    """What an op does. Scheduling happens between ops and nowhere else."""
+
+    LOAD = 0
+    STORE = 1
+    RMW = 2
+    """The load half of an atomic read-modify-write. Its store half is the next op of the same
+    actor, flagged `LOCKED`; nobody else moves between the two."""
+    FENCE = 3
+    SEND = 4
+    """Signal the event channel: set the pending bits `value` at `address`."""
+    UNMASK = 5
+    """Clear the mask bit of the event channel whose pending bits are `value` at `address`."""
+    WAIT = 6
+    """Wait until any of the bits `value` at `address` is set. Its answer is 1, or 0 where it
+    ended without an event (`SPURIOUS`)."""
+    HALT = 7
+    """The actor never moves again; `end` says why."""
+
+
+ANSWERED = frozenset({Kind.LOAD, Kind.RMW, Kind.WAIT})
+"""Kinds whose result the actor needs before it can go on."""
+
+
+class Flag(IntFlag):
+    """Properties of an op."""
+
+    NONE = 0
+    LOCKED = 1
+    """The store half of an `RMW`."""
+    SPURIOUS = 2
+    """A `WAIT` that may end at any time without an event (other domains' work wakes a daemon)."""
+    CONSUME = 4
+    """A `WAIT` that clears the bits which it waited for."""
+    CHECK = 8
+    """A `LOAD` of an index that the actor is about to check against its partner."""
+
+
+class Site(msgspec.Struct, frozen=True, gc=False):
+    """Where in an actor's program an op comes from."""
+
+    stage: str = ""
+    """The image's name in the boot chain, or the daemon model's name."""
+    pc: int = 0
+    """Address of the instruction, 0 where there is none (a daemon model)."""
+    function: str = ""
+    file: str = ""
+    line: int = 0
+
+    def __str__(self) -> str:
+        if self.file and self.line:
+            return f"{self.file}:{self.line} {self.function}".rstrip()
+        if self.function:
+            return self.function
+        return f"{self.pc:#x}" if self.pc else self.stage
+
+
+NOWHERE = Site()
+
+
+class Outcome(StrEnum):
+    """How an execution can end, in the words of the design."""
+
+    CONNECTED = "connected"
+    REFUSED = "refused"
+    CORRUPTED = "corrupted"
+    HUNG = "hung"
+    CRASHED = "crashed"
+
+
+class Sample(msgspec.Struct, frozen=True):
+    """A value that an actor holds: what it once loaded from `place`."""
+
+    place: str
+    value: int
+
+
+class End(msgspec.Struct, frozen=True):
+    """Why an actor never moves again."""
+
+    outcome: Outcome
+    message: str
+    """One sentence for people, without the actor's name in front."""
+    site: Site = NOWHERE
+    samples: tuple[Sample, ...] = ()
+    """The values that did not belong together, for a daemon that gives the ring up."""
+
+
+class Op(msgspec.Struct, frozen=True):
+    """What an actor does next at a shared page or event channel."""
+
+    kind: Kind
+    address: int = 0
+    size: int = 0
+    value: int = 0
+    """STORE: the value. SEND, UNMASK, WAIT: the bits. Otherwise 0."""
+    site: Site = NOWHERE
+    flags: Flag = Flag.NONE
+    note: str = ""
+    """What the op means to its actor ("READ hvmloader/bios"), for people; never judged."""
+    end: End | None = None
+    """HALT only."""
+
+
+class Event(msgspec.Struct, frozen=True):
+    """One performed op: a row of a trace."""
+
+    actor: str
+    op: Op
+    value: int = 0
+    """LOAD, RMW: the value loaded. STORE: the value stored. WAIT: 1 for an event, 0 for a
+    spurious end. SEND: 1 if it set a bit that was clear."""
+
+
+class Violation(msgspec.Struct, frozen=True):
+    """One rule broken at one event."""
+
+    rule: str
+    section: str
+    message: str
+    """One sentence with the values involved."""
+    step: int = -1
+    """Index of the event in the trace, -1 where there is none."""
+
+
+class Rule(msgspec.Struct, frozen=True):
+    """One sentence of the specification as a check on every op.
+
+    `check(history, memory, event)` gets the rule's own history (a small hashable value, `initial`
+    at the start), the shared memory as it is *before* the event, and the event. It returns the
+    new history and, where the rule is broken, a sentence.
+    """
+
+    name: str
+    section: str
+    text: str
+    places: frozenset[str]
+    """The fields (`guestsim.trace.shared.field`) and op kinds (`"SEND"`, `"WAIT"`, `"HALT"`…)
+    whose events the rule needs to see."""
+    initial: Hashable
+    check: Callable[[Hashable, bytes | bytearray, Event], tuple[Hashable, str | None]]

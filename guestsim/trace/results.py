@@ -1,0 +1,91 @@
+"""What running a scenario gives: one execution, or a judged search. Rendered by `report`."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+from guestsim.trace.ops import End, Event, Outcome, Violation
+
+__all__ = ["Finding", "Result", "RuleFinding", "Run", "SearchStats", "Verdict"]
+
+
+class Run(msgspec.Struct, frozen=True):
+    """One execution and how it ended."""
+
+    outcome: Outcome | None
+    """None where a budget ended it first: inconclusive, never a verdict."""
+    end: End
+    """Why. For a hang or a budget, `actor` is empty and the message says who waits for what."""
+    actor: str
+    """Who ended it."""
+    initial: bytes
+    """Shared memory before the first event (`shared.SHARED_SIZE` bytes)."""
+    events: tuple[Event, ...]
+    """The trace; empty where it was not recorded."""
+    steps: tuple[tuple[str, int], ...]
+    """The schedule, run-length encoded: actor, number of ops."""
+    violations: tuple[Violation, ...] = ()
+    """The first violation of each rule that was broken, in order of step."""
+    reasons: tuple[str, ...] = ()
+    """Why each run of `steps` began ("guest waits", "script step 2", "random"), as many as steps."""
+    hints: tuple[str, ...] = ()
+    """What the guest itself said about its failure (console lines), for people."""
+
+
+class Verdict(StrEnum):
+    """The judgement on one scenario."""
+
+    PASS = "pass"  # noqa: S105 (a verdict, not a password)
+    FAIL = "fail"
+    INCONCLUSIVE = "inconclusive"
+    ERROR = "error"
+    SKIP = "skip"
+
+
+class SearchStats(msgspec.Struct, frozen=True):
+    """How the verdict was reached. A count that a strategy does not have is None."""
+
+    strategy: str
+    memory_model: str
+    complete: bool
+    states: int | None
+    transitions: int | None
+    executions: int | None
+    seconds: float
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """One outcome: what was expected, and whether it was found."""
+
+    expected: str | None
+    """always, sometimes, never, or None where the scenario does not say."""
+    found: bool
+    witness: str | None
+    """Path of the schedule file that shows it, None where none was written."""
+
+
+class RuleFinding(msgspec.Struct, frozen=True):
+    """One rule: kept or broken."""
+
+    expected: str | None
+    """kept, broken, or None: reported, not judged."""
+    kept: bool
+    witness: str | None
+    message: str | None = None
+    """The first violation, in one sentence."""
+
+
+class Result(msgspec.Struct, frozen=True):
+    """One scenario, judged: an entry of `check --json`."""
+
+    scenario: str
+    title: str
+    verdict: Verdict
+    search: SearchStats | None
+    outcomes: dict[str, Finding]
+    rules: dict[str, RuleFinding]
+    error: str | None
+    failures: tuple[str, ...] = ()
+    """Which expectations failed, one sentence each."""
