@@ -1,0 +1,98 @@
+"""Loading one stage of the boot chain: segments, PVH start information, hvm_info table.
+
+Sources: docs/misc/pvh.pandoc, xen/include/public/arch-x86/hvm/start_info.h,
+xen/include/public/hvm/hvm_info_table.h; the layout after the image is libxc's
+(tools/libs/guest/xg_dom_hvmloader.c).
+"""
+
+from __future__ import annotations
+
+import struct
+
+from guestsim.abi.start_info import (
+    HVM_MODLIST_ENTRY,
+    HVM_START_INFO,
+    XEN_HVM_START_MAGIC_VALUE,
+)
+from guestsim.errors import InputError
+from guestsim.machine.engine import PAGE
+from guestsim.machine.hypervisor import PhysicalMemory
+from guestsim.machine.image import Image
+
+__all__ = ["HVM_INFO_ADDRESS", "check_fits", "load_stage"]
+
+HVM_INFO_ADDRESS = 0x9F800
+_BOOT_INFO_SIZE = 32 * PAGE
+_FIRMWARE_SIZE = 16 * PAGE
+"""The "firmware" module that hvmloader copies below 1 MiB: a BIOS that we never enter."""
+
+_RESERVED_MEM_PGSTART = 0xFC000
+_HVM_INFO_SIZE = 48
+
+
+def check_fits(image: Image, ram_size: int) -> None:
+    """InputError where the image, and what is loaded behind it, does not fit into RAM."""
+    for segment in image.segments:
+        last = segment.address + segment.size
+        if last > ram_size:
+            raise InputError(
+                f"{image.path}: image {image.name!r}: its segment at {segment.address:#x} ends at "
+                f"{last:#x}, outside the guest's {ram_size >> 20} MiB of memory"
+                + (" and over the ring page" if last > 0xFEFFC000 else "")
+            )
+    if image.end + _BOOT_INFO_SIZE > ram_size:
+        raise InputError(
+            f"{image.path}: image {image.name!r} leaves no room for the start information in "
+            f"{ram_size >> 20} MiB of memory"
+        )
+
+
+def load_stage(memory: PhysicalMemory, image: Image, command_line: str, ram_size: int) -> int:
+    """Put the image and its boot information into memory; returns the address of
+    `hvm_start_info`, which ebx holds at the entry point. Other memory is kept."""
+    for segment in image.segments:
+        memory.write(segment.address, segment.data)
+        memory.write(segment.address + len(segment.data), bytes(segment.size - len(segment.data)))
+    memory.write(HVM_INFO_ADDRESS, _hvm_info(ram_size))
+    base = -(-image.end // PAGE) * PAGE
+    firmware = base + _BOOT_INFO_SIZE - _FIRMWARE_SIZE
+    text = command_line.encode() + b"\0"
+    module_text = b"firmware\0"
+    start = struct.calcsize(HVM_START_INFO)
+    modules = base + start
+    module_line = modules + struct.calcsize(HVM_MODLIST_ENTRY)
+    line = module_line + len(module_text)
+    info = struct.pack(
+        HVM_START_INFO, XEN_HVM_START_MAGIC_VALUE, 1, 0, 1, modules, line, 0, 0, 0, 0
+    )
+    entry = struct.pack(HVM_MODLIST_ENTRY, firmware, _FIRMWARE_SIZE, module_line, 0)
+    block = info + entry + module_text + text
+    if base + len(block) > firmware:
+        raise InputError(
+            f"image {image.name!r}: its requests are {len(text)} bytes of command line; "
+            f"at most {firmware - line} fit"
+        )
+    memory.write(base, block)
+    memory.write(firmware, b"\xf4" * _FIRMWARE_SIZE)  # HLT, should anybody get there
+    return base
+
+
+def _hvm_info(ram_size: int) -> bytes:
+    table = bytearray(_HVM_INFO_SIZE)
+    struct.pack_into(
+        "<8sIBBHIIIIB",
+        table,
+        0,
+        b"HVM INFO",
+        _HVM_INFO_SIZE,
+        0,  # checksum, below
+        1,  # apic_mode
+        0,
+        1,  # nr_vcpus
+        ram_size // PAGE,
+        _RESERVED_MEM_PGSTART,
+        0,  # high_mem_pgend: no memory over 4 GiB
+        1,  # vcpu_online: vcpu 0
+    )
+    table[12] = -sum(table) & 0xFF
+    return bytes(table)

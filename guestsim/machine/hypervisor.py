@@ -1,0 +1,313 @@
+"""The hypervisor's services for one HVM guest: CPUID leaves, hypercalls, parameters, events.
+
+Sources: xen/include/public/ (numbers and structures, in `guestsim.abi`), xen/common/ and
+xen/arch/x86/hvm/ (what a call returns). A call that touches what the guest shares with its daemon
+becomes an op; the others are answered at once.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import Protocol
+
+from guestsim.abi.cpuid import XEN_CPUID_FIRST_LEAF, XEN_CPUID_SIGNATURE
+from guestsim.abi.event_channel import EvtchnOp, EvtchnStatus
+from guestsim.abi.hvm_op import HvmOp, HvmParam
+from guestsim.abi.memory import E820Type, MemoryOp, XENMAPSPACE_shared_info
+from guestsim.abi.sched import SchedOp
+from guestsim.abi.xen import CONSOLEIO_write, Hypercall, SharedInfo, VcpuInfo, XenErrno
+from guestsim.machine.engine import PAGE
+from guestsim.trace import shared
+from guestsim.trace.ops import Flag, Kind, Op
+
+__all__ = [
+    "CONSOLE_PFN",
+    "HYPERCALL_MSR",
+    "STORE_PFN",
+    "TRAP_PAGE",
+    "XEN_VERSION",
+    "Hypervisor",
+    "Later",
+    "Ops",
+    "PhysicalMemory",
+    "Shutdown",
+    "initial_shared_info",
+]
+
+XEN_VERSION = (4, 17)
+STORE_PFN = 0xFEFFC
+"""libxc's place for the ring page (tools/libs/guest/xg_dom_x86.c, special pages)."""
+CONSOLE_PFN = 0xFEFFF
+HYPERCALL_MSR = 0x40000000
+TRAP_PAGE = 0xFEFF0000
+"""Our own: the page whose words the hypercall page's entries load."""
+
+_EXTRAVERSION = b".0-guestsim"
+_MIB = 1 << 20
+_CONSOLE_PORT_OFFSET = 1  # the console's event channel follows the store's
+
+
+class PhysicalMemory(Protocol):
+    """What a hypercall needs of the guest's memory."""
+
+    def read(self, address: int, size: int) -> bytes:
+        """Bytes at a physical address."""
+
+    def write(self, address: int, data: bytes) -> None:
+        """Change bytes at a physical address."""
+
+
+@dataclass(frozen=True)
+class Ops:
+    """A hypercall that is ops; it returns `result` once they are performed."""
+
+    ops: tuple[Op, ...]
+    result: int = 0
+
+
+@dataclass(frozen=True)
+class Shutdown:
+    """SCHEDOP_shutdown: the guest is gone."""
+
+    reason: int
+
+
+@dataclass(frozen=True)
+class Later:
+    """A hypercall that changes the memory map: done while the CPU stands still."""
+
+    kind: str
+    """"map shared_info" or "unmap"."""
+    gpfn: int
+
+
+Answer = int | Ops | Shutdown | Later
+
+
+class Hypervisor:
+    """Services and their state. All of it that can change is in `state()`."""
+
+    def __init__(self, memory: PhysicalMemory, ram_size: int, port: int) -> None:
+        self._memory = memory
+        self._ram_size = ram_size
+        self._port = port
+        self._params: dict[int, int] = {
+            HvmParam.HVM_PARAM_STORE_PFN: STORE_PFN,
+            HvmParam.HVM_PARAM_STORE_EVTCHN: port,
+            HvmParam.HVM_PARAM_CONSOLE_PFN: CONSOLE_PFN,
+            HvmParam.HVM_PARAM_CONSOLE_EVTCHN: port + _CONSOLE_PORT_OFFSET,
+        }
+        self._populated: set[int] = set()
+        self.shared_info_gpfn: int | None = None
+        self.console = bytearray()
+        """What console_io wrote."""
+        self.notices: dict[str, None] = {}
+        """Calls that we do not provide, each once, in order."""
+
+    def state(self) -> Hashable:
+        """Everything that can change and that a guest can observe."""
+        return (
+            tuple(sorted(self._params.items())),
+            tuple(sorted(self._populated)),
+            self.shared_info_gpfn,
+        )
+
+    def is_ram(self, address: int) -> bool:
+        """RAM: low memory, what the guest populated, and the console's page."""
+        pfn = address // PAGE
+        return address < self._ram_size or pfn in self._populated or pfn == CONSOLE_PFN
+
+    # -- CPUID and the hypercall page -----------------------------------------------------------
+
+    def cpuid(self, leaf: int) -> tuple[int, int, int, int] | None:
+        """Xen's leaves; None for the CPU's own."""
+        first = XEN_CPUID_FIRST_LEAF
+        if leaf == first:
+            return (first + 2, *struct.unpack("<III", XEN_CPUID_SIGNATURE))
+        if leaf == first + 1:
+            return XEN_VERSION[0] << 16 | XEN_VERSION[1], 0, 0, 0
+        if leaf == first + 2:
+            return 1, HYPERCALL_MSR, 0, 0
+        if first < leaf < first + 0x10000:
+            return 0, 0, 0, 0
+        return None
+
+    def wrmsr(self, msr: int, value: int) -> None:
+        """The hypercall MSR: fill the page at `value`. Other MSRs are the CPU's."""
+        if msr != HYPERCALL_MSR:
+            return
+        # Entry N: mov eax, [TRAP_PAGE + 4 * N]; ret. The load's value is the result.
+        page = b"".join(
+            (b"\xa1" + struct.pack("<I", TRAP_PAGE + 4 * number) + b"\xc3").ljust(32, b"\xcc")
+            for number in range(PAGE // 32)
+        )
+        self._memory.write(value & ~(PAGE - 1), page)
+
+    def hypercall(self, number: int, arguments: tuple[int, int, int]) -> Answer:
+        """Perform hypercall `number`; arguments are those of ebx, ecx, edx."""
+        handler = _HANDLERS.get(number)
+        if handler is None:
+            return self._missing(f"hypercall {number}")
+        return handler(self, *arguments)
+
+    def _missing(self, what: str) -> int:
+        self.notices.setdefault(f"{what} is not provided: ENOSYS")
+        return -XenErrno.ENOSYS
+
+    def _words(self, address: int, layout: str) -> tuple[int, ...]:
+        return struct.unpack(layout, self._memory.read(address, struct.calcsize(layout)))
+
+    # -- memory_op ------------------------------------------------------------------------------
+
+    def _memory_op(self, command: int, argument: int, _: int) -> Answer:
+        match command:
+            case MemoryOp.XENMEM_memory_map:
+                return self._memory_map(argument)
+            case MemoryOp.XENMEM_add_to_physmap:
+                _, _, space, _, gpfn = self._words(argument, "<HHIII")
+                if space != XENMAPSPACE_shared_info:
+                    return self._missing(f"XENMEM_add_to_physmap of space {space}")
+                return Later("map shared_info", gpfn)
+            case MemoryOp.XENMEM_populate_physmap:
+                pages = self._extents(argument)
+                self._populated.update(pages)
+                return self._words(argument, "<II")[1]
+            case MemoryOp.XENMEM_decrease_reservation:
+                pages = self._extents(argument)
+                if len(pages) == 1 and pages[0] == self.shared_info_gpfn:
+                    return Later("unmap", pages[0])
+                self._populated.difference_update(pages)
+                return self._words(argument, "<II")[1]
+            case MemoryOp.XENMEM_get_vnumainfo:
+                return -XenErrno.EOPNOTSUPP  # this guest has no virtual NUMA
+        return self._missing(f"memory_op {command}")
+
+    def _extents(self, reservation: int) -> list[int]:
+        start, count, order, _ = self._words(reservation, "<IIII")
+        first = self._words(start, f"<{count}I")
+        return [pfn + page for pfn in first for page in range(1 << order)]
+
+    def _memory_map(self, argument: int) -> int:
+        room, buffer = self._words(argument, "<II")
+        # As libxl's: the firmware itself adds what lies below 1 MiB and its own tables.
+        entries = ((_MIB, self._ram_size - _MIB, E820Type.RAM),)
+        if room < len(entries):
+            return -XenErrno.EINVAL
+        packed = b"".join(struct.pack("<QQI", *entry) for entry in entries)
+        self._memory.write(buffer, packed)
+        self._memory.write(argument, struct.pack("<I", len(entries)))
+        return 0
+
+    # -- the others -----------------------------------------------------------------------------
+
+    def _xen_version(self, command: int, argument: int, _: int) -> Answer:
+        match command:
+            case 0:  # XENVER_version
+                return XEN_VERSION[0] << 16 | XEN_VERSION[1]
+            case 1:  # XENVER_extraversion
+                self._memory.write(argument, _EXTRAVERSION.ljust(16, b"\0"))
+                return 0
+            case 6:  # XENVER_get_features: none
+                self._memory.write(argument + 4, bytes(4))
+                return 0
+            case 8:  # XENVER_guest_handle
+                self._memory.write(argument, bytes(16))
+                return 0
+        return self._missing(f"xen_version {command}")
+
+    def _console_io(self, command: int, count: int, buffer: int) -> Answer:
+        if command != CONSOLEIO_write:
+            return self._missing(f"console_io {command}")
+        self.console += self._memory.read(buffer, count)
+        return 0
+
+    def _sched_op(self, command: int, argument: int, _: int) -> Answer:
+        match command:
+            case SchedOp.SCHEDOP_yield:
+                return 0
+            case SchedOp.SCHEDOP_block:
+                upcall = shared.SHARED_INFO + SharedInfo.vcpu_info
+                pending = upcall + VcpuInfo.evtchn_upcall_pending
+                return Ops(
+                    (
+                        Op(Kind.STORE, upcall + VcpuInfo.evtchn_upcall_mask, 1, 0),
+                        Op(Kind.WAIT, pending, 1, 0xFF),
+                    )
+                )
+            case SchedOp.SCHEDOP_shutdown:
+                return Shutdown(self._words(argument, "<I")[0])
+            case SchedOp.SCHEDOP_poll:
+                return self._poll(argument)
+        return self._missing(f"sched_op {command}")
+
+    def _poll(self, argument: int) -> Answer:
+        ports, count, timeout = self._words(argument, "<IIQ")
+        if not 0 < count <= 128:
+            return -XenErrno.EINVAL
+        wanted = self._words(ports, f"<{count}I")
+        if max(wanted) >= 1024:
+            return -XenErrno.EINVAL
+        flags = Flag.SPURIOUS if timeout else Flag.NONE
+        if count == 1:
+            address, size, bits = shared.pending_place(wanted[0])
+        else:
+            address, size, bits = shared.pending_place(0)[0], 128, 0
+            for port in wanted:
+                bits |= 1 << port
+        return Ops((Op(Kind.WAIT, address, size, bits, flags=flags),))
+
+    def _event_channel_op(self, command: int, argument: int, _: int) -> Answer:
+        match command:
+            case EvtchnOp.EVTCHNOP_send:
+                port = self._words(argument, "<I")[0]
+                if port == self._port:
+                    return Ops((Op(Kind.SEND, *shared.server_pending_place()),))
+                return 0 if port == self._port + _CONSOLE_PORT_OFFSET else -XenErrno.EINVAL
+            case EvtchnOp.EVTCHNOP_status:
+                _, _, port = self._words(argument, "<HHI")
+                bound = port in (self._port, self._port + _CONSOLE_PORT_OFFSET)
+                status = (
+                    EvtchnStatus.EVTCHNSTAT_interdomain if bound else EvtchnStatus.EVTCHNSTAT_closed
+                )
+                self._memory.write(argument + 8, struct.pack("<I", status))
+                return 0
+            case EvtchnOp.EVTCHNOP_unmask:
+                port = self._words(argument, "<I")[0]
+                if port >= 1024:
+                    return -XenErrno.EINVAL
+                return Ops((Op(Kind.UNMASK, *shared.pending_place(port)),))
+        return self._missing(f"event_channel_op {command}")
+
+    def _hvm_op(self, command: int, argument: int, _: int) -> Answer:
+        if command not in (HvmOp.HVMOP_get_param, HvmOp.HVMOP_set_param):
+            return self._missing(f"hvm_op {command}")
+        _, _, index, value = self._words(argument, "<HHIQ")
+        if command == HvmOp.HVMOP_set_param:
+            self._params[index] = value
+        else:
+            self._memory.write(argument + 8, struct.pack("<Q", self._params.get(index, 0)))
+        return 0
+
+
+_HANDLERS: dict[int, Callable[[Hypervisor, int, int, int], Answer]] = {
+    Hypercall.memory_op: Hypervisor._memory_op,
+    Hypercall.xen_version: Hypervisor._xen_version,
+    Hypercall.console_io: Hypervisor._console_io,
+    Hypercall.sched_op: Hypervisor._sched_op,
+    Hypercall.event_channel_op: Hypervisor._event_channel_op,
+    Hypercall.hvm_op: Hypervisor._hvm_op,
+}
+
+_TSC_TO_SYSTEM_MUL = 0x80000000
+"""With a shift of 0: one nanosecond is two ticks, a CPU of 2 GHz."""
+
+
+def initial_shared_info() -> bytes:
+    """The page as the guest first maps it: vcpu times that can be divided by, no events."""
+    page = bytearray(PAGE)
+    for vcpu in range(32):
+        time = SharedInfo.vcpu_info + 64 * vcpu + VcpuInfo.time
+        struct.pack_into("<I", page, time + 24, _TSC_TO_SYSTEM_MUL)
+    return bytes(page)
