@@ -6,7 +6,13 @@ A guest that misbehaves is not here: that is an outcome of an execution
 
 from __future__ import annotations
 
-__all__ = ["GuestsimError", "InputError", "InternalError", "ReplayError"]
+__all__ = [
+    "GuestsimError",
+    "InputError",
+    "InternalError",
+    "MissingImageError",
+    "ReplayError",
+]
 
 
 class GuestsimError(Exception):
@@ -23,3 +29,7 @@ class ReplayError(InputError):
 
 class InternalError(GuestsimError):
     """guestsim itself is wrong, for example an actor that is not deterministic. Exit status 4."""
+
+
+class MissingImageError(InputError):
+    """An image's file is not there. A scenario may say that it is then skipped."""

@@ -33,6 +33,8 @@ PAGE = 4096
 CHUNK = 16 * PAGE
 """RAM is mapped in pieces of this many bytes."""
 
+_EIP = x86.UC_X86_REG_EIP
+_MASKS = {size: (1 << 8 * size) - 1 for size in (1, 2, 4, 8)}
 _NOWHERE = 1 << 40  # `until`: an address that a 32-bit guest never reaches
 
 _READ = ctypes.CFUNCTYPE(
@@ -146,8 +148,10 @@ class Engine:
         page, pointer = _host_memory(PAGE)
         self._uc.mem_map_ptr(address, PAGE, const.UC_PROT_WRITE, pointer)
         self._windows[address] = page
-        self._hook(const.UC_HOOK_MEM_WRITE, _WRITE(self._on_store), address, address + PAGE - 1)
-        self._hook(const.UC_HOOK_MEM_READ_PROT, _READ(self._on_load), address, address + PAGE - 1)
+        self._hook(const.UC_HOOK_MEM_WRITE, _WRITE(self._store_hook()), address, address + PAGE - 1)
+        self._hook(
+            const.UC_HOOK_MEM_READ_PROT, _READ(self._load_hook()), address, address + PAGE - 1
+        )
         return page
 
     def remove_window(self, address: int) -> None:
@@ -329,31 +333,46 @@ class Engine:
             self._error = error
         uclib.uc_emu_stop(self._handle)
 
-    def _on_load(
-        self, _h: int, _kind: int, address: int, size: int, _value: int, _data: int
-    ) -> bool:
-        try:
-            uclib.uc_reg_read(self._handle, x86.UC_X86_REG_EIP, self._register_ref)
-            pc = self._register.value
-            value = self._bus.load(address, size)
-            if value is None:
-                self._stop = Stop(StopKind.LOAD, pc, address, size)
-                return False
-            offset = address % PAGE
-            self._windows[address - offset][offset : offset + size] = value.to_bytes(size, "little")
-        except BaseException as error:  # re-raised by run()
-            self._raise_later(error)
-            return False
-        return True
+    def _load_hook(self) -> Any:
+        """The hook of loads in windows. Everything that it needs is a local variable."""
+        read, handle, pc, pc_ref = self._program_counter()
+        load, windows = self._bus.load, self._windows
 
-    def _on_store(
-        self, _h: int, _kind: int, address: int, size: int, value: int, _data: int
-    ) -> None:
-        try:
-            uclib.uc_reg_read(self._handle, x86.UC_X86_REG_EIP, self._register_ref)
-            self._bus.store(address, size, value & (1 << 8 * size) - 1, self._register.value)
-        except BaseException as error:  # re-raised by run()
-            self._raise_later(error)
+        def on_load(_h: int, _kind: int, address: int, size: int, _v: int, _d: int) -> bool:
+            try:
+                value = load(address, size)
+                if value is None:
+                    read(handle, _EIP, pc_ref)
+                    self._stop = Stop(StopKind.LOAD, pc.value, address, size)
+                    return False
+                offset = address % PAGE
+                page = windows[address - offset]
+                page[offset : offset + size] = value.to_bytes(size, "little")
+            except BaseException as error:  # re-raised by run()
+                self._raise_later(error)
+                return False
+            return True
+
+        return on_load
+
+    def _store_hook(self) -> Any:
+        """The hook of stores in windows. Everything that it needs is a local variable."""
+        read, handle, pc, pc_ref = self._program_counter()
+        store = self._bus.store
+
+        def on_store(_h: int, _kind: int, address: int, size: int, value: int, _d: int) -> None:
+            try:
+                read(handle, _EIP, pc_ref)
+                store(address, size, value & _MASKS[size], pc.value)
+            except BaseException as error:  # re-raised by run()
+                self._raise_later(error)
+
+        return on_store
+
+    def _program_counter(self) -> tuple[Any, Any, Any, Any]:
+        """(function, handle, value, reference): call function(handle, _EIP, reference)."""
+        pc = ctypes.c_uint64()
+        return uclib.uc_reg_read, self._handle, pc, ctypes.byref(pc)
 
     def _on_unmapped(
         self, _h: int, kind: int, address: int, size: int, _value: int, _data: int

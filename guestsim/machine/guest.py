@@ -36,6 +36,7 @@ DEFAULT_BUDGET = 50_000_000
 RESET_VECTOR = 0xFFFF0
 """F000:FFF0: the end of a firmware stage."""
 
+_STORE = Kind.STORE
 _RING_PAGE = hypervisor.STORE_PFN * PAGE
 _MSR_STEPS = 4096
 """Single steps after CPUID leaf +2 in which the guest has to write the hypercall MSR."""
@@ -331,15 +332,19 @@ class Guest:
         return int.from_bytes(self._shared_info[offset : offset + size], "little")
 
     def store(self, address: int, size: int, value: int, pc: int) -> None:
-        """A store in a window: an op, unless it is private."""
-        if not self._is_shared(address, size):
+        """A store in a window: an op, unless it is private. By far the most frequent call."""
+        place = address - _RING_PAGE
+        if not 0 <= place < PAGE:
+            if not self._is_shared(address, size):
+                return
+            place = self._place(address)
+        site = self._sites.get(pc) or self._site(pc)
+        if self._locked is None:
+            self._ops.append(Op(_STORE, place, size, value, site))
             return
-        flags = Flag.NONE
-        if self._locked is not None:
-            if self._locked == (pc, self._place(address)):
-                flags = Flag.LOCKED
-            self._locked = None
-        self._ops.append(Op(Kind.STORE, self._place(address), size, value, self._site(pc), flags))
+        flags = Flag.LOCKED if self._locked == (pc, place) else Flag.NONE
+        self._locked = None
+        self._ops.append(Op(_STORE, place, size, value, site, flags))
 
     def port_in(self, port: int, size: int) -> int:
         """IN."""

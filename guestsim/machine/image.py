@@ -18,7 +18,7 @@ from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import NoteSection
 from elftools.elf.segments import NoteSegment
 
-from guestsim.errors import InputError
+from guestsim.errors import InputError, MissingImageError
 
 __all__ = ["Image", "Segment", "load_image"]
 
@@ -62,7 +62,7 @@ def load_image(name: str, path: Path) -> Image:
     try:
         content = path.read_bytes()
     except FileNotFoundError:
-        raise InputError(f"{path}: image {name!r}: no such file") from None
+        raise MissingImageError(f"{path}: image {name!r}: no such file") from None
     except OSError as error:
         raise InputError(f"{path}: image {name!r}: {error.strerror}") from None
     try:

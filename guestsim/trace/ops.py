@@ -1,6 +1,7 @@
 """What actors do at shared memory, and the record of it.
 
-Everything here is an immutable value. Addresses are those of the shared address space
+Everything here is an immutable value, kept out of the garbage collector's sight: none can be part
+of a cycle, and a trace has many. Addresses are those of the shared address space
 (`guestsim.trace.shared`), values are little-endian integers, sizes are bytes.
 """
 
@@ -96,14 +97,14 @@ class Outcome(StrEnum):
     CRASHED = "crashed"
 
 
-class Sample(msgspec.Struct, frozen=True):
+class Sample(msgspec.Struct, frozen=True, gc=False):
     """A value that an actor holds: what it once loaded from `place`."""
 
     place: str
     value: int
 
 
-class End(msgspec.Struct, frozen=True):
+class End(msgspec.Struct, frozen=True, gc=False):
     """Why an actor never moves again."""
 
     outcome: Outcome
@@ -114,7 +115,7 @@ class End(msgspec.Struct, frozen=True):
     """The values that did not belong together, for a daemon that gives the ring up."""
 
 
-class Op(msgspec.Struct, frozen=True):
+class Op(msgspec.Struct, frozen=True, gc=False):
     """What an actor does next at a shared page or event channel."""
 
     kind: Kind
@@ -130,7 +131,7 @@ class Op(msgspec.Struct, frozen=True):
     """HALT only."""
 
 
-class Event(msgspec.Struct, frozen=True):
+class Event(msgspec.Struct, frozen=True, gc=False):
     """One performed op: a row of a trace."""
 
     actor: str
@@ -140,7 +141,7 @@ class Event(msgspec.Struct, frozen=True):
     spurious end. SEND: 1 if it set a bit that was clear."""
 
 
-class Violation(msgspec.Struct, frozen=True):
+class Violation(msgspec.Struct, frozen=True, gc=False):
     """One rule broken at one event."""
 
     rule: str
