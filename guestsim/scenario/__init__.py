@@ -1,0 +1,62 @@
+"""Scenario files: TOML to typed models."""
+
+from guestsim.scenario.grammar import KINDS, PLACES, Request, Until, parse_request, parse_until
+from guestsim.scenario.json_schema import schema
+from guestsim.scenario.loading import find, load, load_one
+from guestsim.scenario.models import (
+    DEFAULT_STRATEGY,
+    OUTCOMES,
+    RULES,
+    Boot,
+    Daemon,
+    DaemonModel,
+    Expect,
+    Feature,
+    Frequency,
+    Judgement,
+    MemoryModel,
+    Ring,
+    Rules,
+    Runner,
+    Scenario,
+    Search,
+    Stage,
+    Step,
+    Strategy,
+    Wakes,
+)
+from guestsim.scenario.spelling import hint
+
+__all__ = [
+    "DEFAULT_STRATEGY",
+    "KINDS",
+    "OUTCOMES",
+    "PLACES",
+    "RULES",
+    "Boot",
+    "Daemon",
+    "DaemonModel",
+    "Expect",
+    "Feature",
+    "Frequency",
+    "Judgement",
+    "MemoryModel",
+    "Request",
+    "Ring",
+    "Rules",
+    "Runner",
+    "Scenario",
+    "Search",
+    "Stage",
+    "Step",
+    "Strategy",
+    "Until",
+    "Wakes",
+    "find",
+    "hint",
+    "load",
+    "load_one",
+    "parse_request",
+    "parse_until",
+    "schema",
+]

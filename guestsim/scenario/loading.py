@@ -1,0 +1,261 @@
+"""From files to scenarios: finding them, reading them, and making one scenario of each variant."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import tomllib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from guestsim.errors import InputError
+from guestsim.scenario.models import Scenario, ScenarioFile, Sections
+from guestsim.scenario.problem import Key, Problem, escaped, key_path, printable, quoted
+from guestsim.scenario.sense import OPTIONS, check_line, check_name, check_sense
+from guestsim.scenario.shape import check_shape
+from guestsim.scenario.spelling import hint
+
+__all__ = ["find", "load", "load_one"]
+
+_POSITION = re.compile(r" \(at line (\d+), column (\d+)\)$")
+_SECTIONS = Sections.__struct_fields__
+
+
+def load(path: Path) -> tuple[Scenario, ...]:
+    """The scenarios of a file: one for each variant in the file's order, or one without variants.
+
+    `file.toml#name` gives the variant of that name alone. InputError: one line with the file, the
+    key and what is wrong.
+    """
+    file, wanted = _split(path)
+    try:
+        scenarios = _scenarios(file, _parse(file, _read(file)))
+    except Problem as problem:
+        where = f"{key_path(problem.key)}: " if problem.key else ""
+        raise _error(file, where + problem.message) from None
+    if wanted is None:
+        return scenarios
+    for scenario in scenarios:
+        if scenario.variant == wanted:
+            return (scenario,)
+    names = [scenario.variant for scenario in scenarios if scenario.variant is not None]
+    there_are = f"; there are: {', '.join(names)}" if names else "; the file has no variants"
+    near = hint(wanted, names) or there_are
+    raise _error(file, f"no variant is called {quoted(wanted)}{near}")
+
+
+def load_one(path: Path) -> Scenario:
+    """The one scenario that `path` or `path#variant` names; InputError where the file has more."""
+    scenarios = load(path)
+    if len(scenarios) > 1:
+        names = ", ".join(escaped(scenario.name) for scenario in scenarios)
+        raise _error(path, f"holds {len(scenarios)} scenarios; name one of {names}")
+    return scenarios[0]
+
+
+def find(paths: Iterable[Path]) -> list[Path]:
+    """The scenario files that `paths` mean: files as they are, folders searched for `*.toml`.
+
+    In the order of `paths`, those of a folder sorted, each file once. Hidden files and folders
+    inside a folder are passed over. InputError: no paths, a path that is not there, or a folder
+    without scenarios.
+    """
+    found: dict[tuple[Path, str | None], Path] = {}
+    empty = True
+    for path in paths:
+        empty = False
+        file, variant = _split(path)
+        if not _is_folder(file):
+            found.setdefault((file.resolve(), variant), path)
+            continue
+        inside = _inside(file)
+        if not inside:
+            raise _error(path, "no scenario (*.toml) in this folder")
+        for scenario in inside:
+            found.setdefault((scenario.resolve(), None), scenario)
+    if empty:
+        raise InputError("no scenario given: name a file or a folder")
+    return list(found.values())
+
+
+def _error(path: Path, message: str) -> InputError:
+    # A long path is not cut: it is what the user must recognise.
+    return InputError(f"{escaped(str(path))}: {message}")
+
+
+def _split(path: Path) -> tuple[Path, str | None]:
+    """A file, and the variant behind its "#"; a file whose own name has a "#" comes first."""
+    name, hash_sign, variant = path.name.rpartition("#")
+    if not hash_sign or not name or os.path.lexists(path):
+        return path, None
+    return path.with_name(name), variant
+
+
+def _stat(path: Path) -> os.stat_result:
+    try:
+        return path.stat()
+    except FileNotFoundError:
+        raise _error(path, "no such file or folder") from None
+    except OSError as error:
+        raise _error(path, f"cannot be read: {error.strerror}") from None
+    except ValueError:
+        raise _error(path, "not a possible file name") from None
+
+
+def _is_folder(path: Path) -> bool:
+    return stat.S_ISDIR(_stat(path).st_mode)
+
+
+def _inside(folder: Path) -> list[Path]:
+    def unreadable(error: OSError) -> None:
+        raise _error(Path(error.filename), f"cannot be read: {error.strerror}")
+
+    found: list[Path] = []
+    for parent, folders, files in os.walk(folder, onerror=unreadable):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [
+            Path(parent, name)
+            for name in files
+            if name.endswith(".toml") and not name.startswith(".")
+        ]
+    return sorted(found)
+
+
+def _read(path: Path) -> str:
+    mode = _stat(path).st_mode
+    if stat.S_ISDIR(mode):
+        raise _error(path, "is a folder, not a scenario file")
+    if not stat.S_ISREG(mode):
+        raise _error(path, "is not a regular file")
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise _error(path, f"cannot be read: {error.strerror}") from None
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        byte = content[error.start]
+        raise _error(path, f"line {line}: not UTF-8 (byte {byte:#04x})") from None
+
+
+def _parse(path: Path, text: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise _error(path, _not_toml(str(error), text)) from None
+    except RecursionError:
+        raise _error(path, "not a scenario: nested too deeply") from None
+    except ValueError:
+        # Python refuses to convert integers of thousands of digits.
+        raise _error(path, "not a scenario: an integer in it is huge") from None
+
+
+def _not_toml(message: str, text: str) -> str:
+    lines = text.split("\n")
+    match = _POSITION.search(message)
+    if match is None:
+        line, column = len(lines), len(lines[-1]) + 1
+        what = message.removesuffix(" (at end of document)")
+        return f"line {line}, column {column}: not valid TOML: {printable(what)} (end of the file)"
+    line, column = int(match.group(1)), int(match.group(2))
+    what = printable(message[: match.start()])
+    advice = '; a key with a "/" needs quotes' if lines[line - 1][column - 1 :][:1] == "/" else ""
+    return f"line {line}, column {column}: not valid TOML: {what}{advice}"
+
+
+def _scenarios(path: Path, document: dict[str, Any]) -> tuple[Scenario, ...]:
+    check_shape(document)
+    variants: list[dict[str, Any]] = document.get("variant", [])
+    if not variants:
+        return (_scenario(path, document, None),)
+    check_line(document["title"], ("title",))
+    scenarios: list[Scenario] = []
+    for index, variant in enumerate(variants):
+        name = variant["name"]
+        check_name(name, ("variant", index, "name"))
+        if any(scenario.variant == name for scenario in scenarios):
+            raise Problem(("variant", index, "name"), f"{quoted(name)} is the name of two variants")
+        try:
+            scenarios.append(_scenario(path, _merged(document, variant), name))
+        except Problem as problem:
+            raise _relocated(problem, document, variant, index) from None
+    return tuple(scenarios)
+
+
+def _scenario(path: Path, document: dict[str, Any], variant: str | None) -> Scenario:
+    file = msgspec.convert(document, ScenarioFile)
+    pair = None
+    if file.pair is not None:
+        pair = path.parent / file.pair
+        # os.path.isfile: any name is an answer, an impossible one too.
+        if not os.path.isfile(pair):
+            raise Problem(("pair",), f"{quoted(file.pair)}: no such file beside this one")
+        if pair.samefile(path):
+            raise Problem(("pair",), f"{quoted(file.pair)} is this file itself")
+    scenario = Scenario(
+        path=path,
+        title=file.title,
+        variant=variant,
+        pair=pair,
+        **{name: getattr(file, name) for name in _SECTIONS},
+    )
+    check_sense(scenario, document)
+    return scenario
+
+
+def _merged(document: dict[str, Any], variant: dict[str, Any]) -> dict[str, Any]:
+    """The document that a variant means: tables are merged key by key, all else is replaced.
+
+    Where the variant chooses another strategy or daemon model, the base's options that the new
+    choice does not have are left out: they said something about the base's choice.
+    """
+    base = {key: value for key, value in document.items() if key != "variant"}
+    changes = {key: value for key, value in variant.items() if key != "name"}
+    changes.setdefault("title", f"{document['title']} ({variant['name']})")
+    merged = _merge(base, changes)
+    for (table, chooser), options in OPTIONS.items():
+        own = variant.get(table, {})
+        if chooser in own:
+            merged[table] = {
+                key: value
+                for key, value in merged[table].items()
+                if key in own or key not in options or own[chooser] in options[key]
+            }
+    return merged
+
+
+def _merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in changes.items():
+        old = merged.get(key)
+        if isinstance(old, dict) and isinstance(value, dict):
+            merged[key] = _merge(old, value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def _relocated(
+    problem: Problem, document: dict[str, Any], variant: dict[str, Any], index: int
+) -> Problem:
+    """The same problem, with its key where it stands: in the variant, or in the base."""
+    key = problem.key
+    if _stands(key, variant) or (not _stands(key, document) and _stands(key[:1], variant)):
+        return Problem(("variant", index, *key), problem.message)
+    return Problem(key, f"{problem.message} (in variant {quoted(variant['name'])})")
+
+
+def _stands(key: Key, table: Any) -> bool:
+    for part in key:
+        if isinstance(part, int):
+            if not (isinstance(table, list) and part < len(table)):
+                return False
+        elif not (isinstance(table, dict) and part in table):
+            return False
+        table = table[part]
+    return True

@@ -1,0 +1,203 @@
+"""What types cannot say about a scenario: strings with a grammar, and keys that exclude each other.
+
+Every function takes one section and raises a `Problem` with the key as it stands in a file without
+variants; the loader finds out where the key really stands.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import Any, Final
+
+from guestsim.scenario.grammar import (
+    GrammarError,
+    check_path,
+    check_value,
+    parse_request,
+    parse_until,
+)
+from guestsim.scenario.models import (
+    OUTCOMES,
+    Boot,
+    Daemon,
+    DaemonModel,
+    Expect,
+    Feature,
+    Frequency,
+    Judgement,
+    Runner,
+    Scenario,
+    Search,
+    Stage,
+    Step,
+    Strategy,
+    feature_bit,
+)
+from guestsim.scenario.problem import Key, Problem, printable, quoted
+from guestsim.scenario.spelling import hint
+
+__all__ = ["OPTIONS", "check_line", "check_name", "check_sense"]
+
+OPTIONS: Final[dict[tuple[str, str], dict[str, frozenset[str]]]] = {
+    ("search", "strategy"): {
+        "script": frozenset({Strategy.SCRIPT}),
+        "seed": frozenset({Strategy.RANDOM, Strategy.PCT}),
+        "runs": frozenset({Strategy.RANDOM, Strategy.PCT}),
+        "depth": frozenset({Strategy.PCT}),
+        "bound": frozenset({Strategy.BOUNDED}),
+    },
+    ("daemon", "model"): {
+        "features": frozenset({DaemonModel.XENSTORED, DaemonModel.OXENSTORED}),
+        "version": frozenset({DaemonModel.RFC_V2}),
+        "drop_layers": frozenset({DaemonModel.RFC_V2}),
+    },
+}
+"""By (table, the key that chooses): for each option that not every choice has, which ones do."""
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
+_BUILTIN = re.compile(r"[a-z0-9][a-z0-9_-]*")
+
+
+def check_sense(scenario: Scenario, given: dict[str, Any]) -> None:
+    """Raise a Problem for the first thing that makes no sense. `given` is the decoded TOML."""
+    check_line(scenario.title, ("title",))
+    _check_boot(scenario.boot)
+    _check_store(scenario.store)
+    _check_options(given)
+    _check_daemon(scenario.daemon)
+    _check_search(scenario.search, scenario.boot)
+    _check_expect(scenario.expect, scenario.search)
+
+
+def check_line(text: str, key: Key) -> None:
+    """A text for people: something to read, on one line."""
+    if not text.strip():
+        raise Problem(key, "may not be empty")
+    if not text.isprintable():
+        raise Problem(key, f"must be one line of text, got {quoted(text)}")
+
+
+def check_name(name: str, key: Key) -> None:
+    """A variant's name: it stands behind a "#" and in file names."""
+    if _NAME.fullmatch(name) is None:
+        raise Problem(
+            key, f"{quoted(name)} is not a name; lower-case letters, digits and - make one"
+        )
+
+
+def _check_boot(boot: Boot) -> None:
+    if not boot.chain:
+        raise Problem(("boot", "chain"), "missing; name at least one image")
+    for index, (entry, stage) in enumerate(zip(boot.chain, boot.stages, strict=True)):
+        key: Key = ("boot", "chain", index)
+        _check_image(stage, key if isinstance(entry, str) else (*key, "image"))
+        for line, request in enumerate(stage.requests or ()):
+            try:
+                parse_request(request)
+            except GrammarError as error:
+                raise Problem((*key, "requests", line), str(error)) from None
+
+
+def _check_image(stage: Stage, key: Key) -> None:
+    if not stage.image.isprintable():
+        raise Problem(key, f"{quoted(stage.image)} has characters that do not print")
+    if stage.is_path:
+        if not stage.name:
+            raise Problem(key, f"{quoted(stage.image)} names no file")
+    elif _BUILTIN.fullmatch(stage.image) is None:
+        raise Problem(
+            key,
+            f"{quoted(stage.image)} is neither the name of a built-in image nor a path "
+            "(a path has a / or ends in .elf)",
+        )
+
+
+def _check_store(store: dict[str, str]) -> None:
+    for path, value in store.items():
+        try:
+            check_path(path)
+            check_value(value)
+        except GrammarError as error:
+            raise Problem(("store", path), str(error)) from None
+
+
+def _check_options(given: dict[str, Any]) -> None:
+    """Options belong to what the table chooses, and are refused, not ignored, with another."""
+    for (table, chooser), options in OPTIONS.items():
+        section = given.get(table, {})
+        default = {"strategy": Search().strategy, "model": Daemon().model}[chooser]
+        chosen = section.get(chooser, default)
+        for option, choices in options.items():
+            if option in section and chosen not in choices:
+                source = "" if chooser in section else " (the default)"
+                owners = " and ".join(sorted(choices))
+                raise Problem(
+                    (table, option),
+                    f'no option of {chooser} "{chosen}"{source}; it belongs to {owners}',
+                )
+
+
+def _check_daemon(daemon: Daemon) -> None:
+    seen: dict[int, Feature | int] = {}
+    for index, feature in enumerate(daemon.features or ()):
+        bit = feature_bit(feature)
+        if bit in seen:
+            raise Problem(
+                ("daemon", "features", index), f"{feature} is the same bit as {seen[bit]}"
+            )
+        seen[bit] = feature
+
+
+def _check_search(search: Search, boot: Boot) -> None:
+    if search.strategy is Strategy.SCRIPT and not search.script:
+        raise Problem(("search", "script"), 'strategy "script" needs a script of at least one step')
+    stages = tuple(dict.fromkeys(stage.name for stage in boot.stages))
+    for index, step in enumerate(search.script):
+        _check_step(step, stages, ("search", "script", index))
+
+
+def _check_step(step: Step, stages: tuple[str, ...], key: Key) -> None:
+    try:
+        if step.until is not None:
+            parse_until(step.until)
+    except GrammarError as error:
+        raise Problem((*key, "until"), str(error)) from None
+    if step.stage is not None:
+        if step.run is Runner.DAEMON:
+            raise Problem((*key, "stage"), 'only run = "guest" has stages')
+        if step.stage not in stages:
+            chain = f"the boot chain ({', '.join(printable(stage) for stage in stages)})"
+            near = hint(step.stage, stages)
+            raise Problem((*key, "stage"), f"{quoted(step.stage)} is not in {chain}{near}")
+    if step.until is None:
+        for option, value, default in (("stage", step.stage, None), ("nth", step.nth, 1)):
+            if value != default:
+                raise Problem((*key, option), "says which event is meant, but there is no until")
+
+
+def _check_expect(expect: Expect, search: Search) -> None:
+    outcomes = expect.outcomes
+    if not outcomes:
+        raise Problem(("expect",), f"names no outcome; at least one of {', '.join(OUTCOMES)}")
+    if expect.rules.all is Judgement.BROKEN:
+        raise Problem(
+            ("expect", "rules", "all"), 'can only be "kept"; name the rules that are broken'
+        )
+    often = Counter(outcomes.values())
+    if often[Frequency.NEVER] == len(OUTCOMES):
+        raise Problem(("expect",), "no outcome is allowed, but every execution has one")
+    happens = [name for name, often in outcomes.items() if often is not Frequency.NEVER]
+    always = [name for name, often in outcomes.items() if often is Frequency.ALWAYS]
+    if always and len(happens) > 1:
+        other = next(name for name in happens if name != always[0])
+        raise Problem(
+            ("expect", other),
+            f'"{outcomes[other]}" contradicts {always[0]} = "always": an execution has one outcome',
+        )
+    if search.strategy is Strategy.SCRIPT and len(happens) > 1:
+        raise Problem(
+            ("expect", happens[1]),
+            f'"{outcomes[happens[1]]}" contradicts {happens[0]} = "{outcomes[happens[0]]}": '
+            "a script is one execution, with one outcome",
+        )

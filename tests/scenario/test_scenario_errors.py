@@ -1,0 +1,262 @@
+"""Bad files: each gets one line that names the file, the key, and what is wrong with it."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+from scenario_files import LEAST, complaint, write
+
+from guestsim.errors import InputError
+from guestsim.scenario import load
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work in a folder of this test's own."""
+    monkeypatch.chdir(tmp_path)
+
+
+SCRIPT = LEAST + '[search]\nstrategy = "script"\nscript = [{ run = "daemon" }, { %s }]\n'
+VARIANT = LEAST + '[[variant]]\nname = "a"\n[[variant]]\nname = "b"\n'
+
+
+def chain(entry: str) -> str:
+    """A scenario with this chain."""
+    return f'title = "t"\nboot.chain = [{entry}]\nexpect.connected = "always"\n'
+
+
+def request(line: str) -> str:
+    """A scenario with this request as its second."""
+    return chain(f'{{ image = "a", requests = ["read k", "{line}"] }}')
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        # Unknown keys: the nearest in the same table, else where the key belongs, else what is
+        # known.
+        (LEAST + 'search.strategey = "x"',
+         'search.strategey: unknown key; did you mean "strategy"?'),
+        (LEAST + "SEED = 1", "SEED: unknown key; known here: boot, store, ring, daemon, search, "
+         "expect, title, pair, variant"),
+        (LEAST + "seed = 1", "seed: unknown key; it belongs in [search]"),
+        (LEAST + "connection = 1", "connection: unknown key; it belongs in [ring]"),
+        (LEAST + 'expect.signal = "kept"',
+         "expect.signal: unknown key; it belongs in [expect.rules]"),
+        (LEAST + "ring.rep_index = 1",
+         'ring.rep_index: unknown key; did you mean "req_index" or "rsp_index"?'),
+        (LEAST + '"a key" = 1', '"a key": unknown key; known here: boot, store, ring, daemon, '
+         "search, expect, title, pair, variant"),
+        (LEAST + 'expect.rules.index_owner = "kept"',
+         'expect.rules.index_owner: unknown key; did you mean "index-owner"?'),
+        (LEAST + "expect.rules.wire-sain = 1",
+         'expect.rules.wire-sain: unknown key; did you mean "wire-sane"?'),
+        (chain('{ image = "a", request = [] }'),
+         'boot.chain[0].request: unknown key; did you mean "requests"?'),
+        # Values that are not among the choices.
+        (LEAST + 'search.strategy = "exaustive"', 'search.strategy: "exaustive" is not one of '
+         'exhaustive, bounded, random, script, pct; did you mean "exhaustive"?'),
+        (LEAST + 'search.memory_model = "arm"', 'search.memory_model: "arm" is not one of sc, tso'),
+        (LEAST + 'daemon.model = "xenstore"', 'daemon.model: "xenstore" is not one of xenstored, '
+         'oxenstored, rfc-v2; did you mean "xenstored"?'),
+        (LEAST + 'daemon.features = ["error", "bit 17"]', 'daemon.features[1]: "bit 17" is not one '
+         "of reconnection, error, watch-depth, domid-any or an integer"),
+        (LEAST + 'expect.hung = "Never"', 'expect.hung: "Never" is not one of always, sometimes, '
+         'never; did you mean "never"?'),
+        # Wrong types, in TOML's words.
+        ("title = 1", "title: expected a string, got the integer 1"),
+        ("title = 1979-05-27", "title: expected a string, got the date or time 1979-05-27"),
+        ("title = nan", "title: expected a string, got the number nan"),
+        (LEAST + "ring = 1", "ring: expected a table, got the integer 1"),
+        (LEAST + 'ring.fill = "a\\nb"', 'ring.fill: expected an integer, got the string "a\\nb"'),
+        (LEAST + "ring.fill = true", "ring.fill: expected an integer, got true"),
+        (LEAST + "ring.fill = 1.0", "ring.fill: expected an integer, got the number 1.0"),
+        (LEAST + "daemon.drop_layers = 1", "daemon.drop_layers: expected true or false, got the "
+         "integer 1"),
+        (LEAST + "daemon.features = [1.5]", "daemon.features[0]: expected one of reconnection, "
+         "error, watch-depth, domid-any or an integer, got the number 1.5"),
+        (LEAST + "search.strategy = 1", "search.strategy: expected one of exhaustive, bounded, "
+         "random, script, pct, got the integer 1"),
+        (LEAST + 'search.script = { run = "guest" }', "search.script: expected a list of tables, "
+         "got a table; write [[search.script]]"),
+        (LEAST + "variant.name = 'a'", "variant: expected a list of tables, got a table; write "
+         "[[variant]]"),
+        ('title = "t"\nboot.chain = "a"', 'boot.chain: expected a list, got the string "a"'),
+        (chain("3"), "boot.chain[0]: expected a string or a table, got the integer 3"),
+        # Ranges.
+        (LEAST + "ring.fill = 256", "ring.fill: 256 is too large; at most 255"),
+        (LEAST + "ring.fill = -1", "ring.fill: -1 is too small; at least 0"),
+        (LEAST + "ring.connection = 2", "ring.connection: 2 is too large; at most 1"),
+        (LEAST + "ring.req_index = 0x100000000",
+         "ring.req_index: 4294967296 is too large; at most 0xffffffff"),
+        (LEAST + f"ring.req_index = 0x1{'0' * 5000}",
+         "ring.req_index: a huge integer is too large; at most 0xffffffff"),
+        (LEAST + "ring.port = 0", "ring.port: 0 is too small; at least 1"),
+        (LEAST + "ring.port = 1024", "ring.port: 1024 is too large; at most 1023"),
+        (LEAST + "daemon.features = [32]", "daemon.features[0]: 32 is too large; at most 31"),
+        (LEAST + "search.runs = 0", "search.runs: 0 is too small; at least 1"),
+        # What must be there.
+        ("", "title: missing; expected a string"),
+        ('title = ""', "title: may not be empty"),
+        ('title = " "\nboot.chain = ["a"]', "title: may not be empty"),
+        (LEAST.replace('"t"', '"a\\nb"'), 'title: must be one line of text, got "a\\nb"'),
+        ('title = "t"\nexpect.hung = "never"', "boot.chain: missing; name at least one image"),
+        (chain(""), "boot.chain: may not be empty"),
+        (chain("{ requests = [] }"), "boot.chain[0].image: missing; expected a string"),
+        ('title = "t"\nboot.chain = ["a"]', "expect: names no outcome; at least one of connected, "
+         "refused, corrupted, hung, crashed"),
+        (LEAST + "variant = []", "variant: may not be empty"),
+        # Images.
+        (chain('"My Image"'), 'boot.chain[0]: "My Image" is neither the name of a built-in image '
+         "nor a path (a path has a / or ends in .elf)"),
+        (chain('"a", { image = "" }'), 'boot.chain[1].image: "" is neither the name of a built-in '
+         "image nor a path (a path has a / or ends in .elf)"),
+        (chain('"images/"'), 'boot.chain[0]: "images/" names no file'),
+        (chain('"./a\\u0000b"'), 'boot.chain[0]: "./a\\u0000b" has characters that do not print'),
+        # Requests.
+        (request("raed k"), 'boot.chain[0].requests[1]: "raed" is not one of read, write, mkdir, '
+         "rm, watch, unwatch, event, reset-watches, transaction, commit, abort, send, partial; did "
+         'you mean "read"?'),
+        (request("read k\\nread l"), "boot.chain[0].requests[1]: a request is one line of text; "
+         '"\\n" may not stand in it'),
+        (request("read k!ENOENTT"), 'boot.chain[0].requests[1]: "ENOENTT" is not one of EINVAL, '
+         "EACCES, EEXIST, EISDIR, ENOENT, ENOMEM, ENOSPC, EIO, ENOTEMPTY, ENOSYS, EROFS, EBUSY, "
+         'EAGAIN, EISCONN, E2BIG, EPERM; did you mean "ENOENT"?'),
+        # Store.
+        (LEAST + 'store.hvmloader.bios = "x"', "store.hvmloader: expected a string, got a table; "
+         'quote the key: "hvmloader/bios" = …'),
+        (LEAST + '[store.a.b]\nc = 1', 'store.a: expected a string, got a table; quote the key: '
+         '"a/b/c" = …'),
+        (LEAST + "store.a = 5", "store.a: expected a string, got the integer 5"),
+        (LEAST + 'store."a b" = ""', 'store."a b": " " may not stand in a path; letters, digits, '
+         "and the characters - / _ @ may"),
+        (LEAST + 'store."a/" = ""', 'store."a/": a path may not end in "/"'),
+        (LEAST + f'store.a = "{"x" * 4097}"', "store.a: a value has at most 4096 bytes, this one "
+         "has 4097"),
+        # Options of another choice.
+        (LEAST + '[search]\nstrategy = "script"\nscript = [{ run = "guest" }]\nruns = 3',
+         'search.runs: no option of strategy "script"; it belongs to pct and random'),
+        (LEAST + '[search]\nscript = [{ run = "guest" }]',
+         'search.script: no option of strategy "random" (the default); it belongs to script'),
+        (LEAST + '[search]\nstrategy = "pct"\nbound = 2',
+         'search.bound: no option of strategy "pct"; it belongs to bounded'),
+        (LEAST + '[search]\nstrategy = "exhaustive"\nseed = 2',
+         'search.seed: no option of strategy "exhaustive"; it belongs to pct and random'),
+        (LEAST + 'search.strategy = "script"',
+         'search.script: strategy "script" needs a script of at least one step'),
+        (LEAST + "daemon.version = 1",
+         'daemon.version: no option of model "xenstored" (the default); it belongs to rfc-v2'),
+        (LEAST + '[daemon]\nmodel = "rfc-v2"\nfeatures = []',
+         'daemon.features: no option of model "rfc-v2"; it belongs to oxenstored and xenstored'),
+        (LEAST + 'daemon.features = ["error", 3, 1]',
+         "daemon.features[2]: 1 is the same bit as error"),
+        # Scripts.
+        (SCRIPT % 'until = "halt"', "search.script[1].run: missing; expected one of guest, daemon"),
+        (SCRIPT % 'run = "guest", until = "stoer req_prod"', 'search.script[1].until: "stoer" is '
+         "not one of load, store, rmw, send, wait, halt, fence, unmask; did you mean \"store\"?"),
+        (SCRIPT % 'run = "guest", until = "halt", stage = "frontned"', "search.script[1].stage: "
+         '"frontned" is not in the boot chain (reset-poison, frontend); did you mean "frontend"?'),
+        (SCRIPT % 'run = "daemon", until = "halt", stage = "frontend"',
+         'search.script[1].stage: only run = "guest" has stages'),
+        (SCRIPT % 'run = "guest", nth = 2',
+         "search.script[1].nth: says which event is meant, but there is no until"),
+        (SCRIPT % 'run = "guest", stage = "frontend"',
+         "search.script[1].stage: says which event is meant, but there is no until"),
+        (SCRIPT % 'run = "guest", until = "halt", nth = 0',
+         "search.script[1].nth: 0 is too small; at least 1"),
+        # Expectations that exclude each other.
+        (LEAST + 'expect.hung = "always"', 'expect.hung: "always" contradicts connected = '
+         '"always": an execution has one outcome'),
+        (LEAST + 'expect.refused = "sometimes"', 'expect.refused: "sometimes" contradicts '
+         'connected = "always": an execution has one outcome'),
+        ('title = "t"\nboot.chain = ["a"]\nexpect.connected = "sometimes"\nexpect.hung = "always"',
+         'expect.connected: "sometimes" contradicts hung = "always": an execution has one outcome'),
+        ('title = "t"\nboot.chain = ["a"]\n[expect]\nconnected = "never"\nrefused = "never"\n'
+         'corrupted = "never"\nhung = "never"\ncrashed = "never"',
+         "expect: no outcome is allowed, but every execution has one"),
+        ('title = "t"\nboot.chain = ["a"]\n[expect]\nhung = "sometimes"\nrefused = "sometimes"\n'
+         '[search]\nstrategy = "script"\nscript = [{ run = "guest" }]',
+         'expect.hung: "sometimes" contradicts refused = "sometimes": a script is one execution, '
+         "with one outcome"),
+        (LEAST + 'expect.rules.all = "broken"',
+         'expect.rules.all: can only be "kept"; name the rules that are broken'),
+        # The other side.
+        ('pair = "y.toml"\n' + LEAST, 'pair: "y.toml": no such file beside this one'),
+        ('pair = "\\u0000"\n' + LEAST, 'pair: "\\u0000": no such file beside this one'),
+        (f'pair = "{"y" * 300}"\n' + LEAST, f'pair: "{"y" * 71}…": no such file beside this one'),
+        ('pair = "./x.toml"\n' + LEAST, 'pair: "./x.toml" is this file itself'),
+        # Variants: the key says where the mistake stands, in the variant or in the base.
+        (VARIANT + 'expect.conected = "always"',
+         'variant[1].expect.conected: unknown key; did you mean "connected"?'),
+        (VARIANT + "seed = 1", "variant[1].seed: unknown key; it belongs in [variant.search]"),
+        (VARIANT + 'expect.hung = "always"', 'variant[1].expect.hung: "always" contradicts '
+         'connected = "always": an execution has one outcome'),
+        (VARIANT + 'search.strategy = "script"', 'variant[1].search.script: strategy "script" '
+         "needs a script of at least one step"),
+        (VARIANT + "search.bound = 1", 'variant[1].search.bound: no option of strategy "random" '
+         "(the default); it belongs to bounded"),
+        ("daemon.version = 3\n" + VARIANT, 'daemon.version: no option of model "xenstored" (the '
+         'default); it belongs to rfc-v2 (in variant "a")'),
+        (VARIANT + 'title = "a\\tb"', 'variant[1].title: must be one line of text, got "a\\tb"'),
+        (VARIANT + '[[variant]]\nname = "a"', 'variant[2].name: "a" is the name of two variants'),
+        (VARIANT + '[[variant]]\nname = "A b"',
+         'variant[2].name: "A b" is not a name; lower-case letters, digits and - make one'),
+        (VARIANT + "[[variant]]", "variant[2].name: missing; expected a string"),
+        (VARIANT.replace('"t"', '"a\\u2028b"'),
+         'title: must be one line of text, got "a\\u2028b"'),
+        # Not TOML.
+        ("title = \n", "line 1, column 9: not valid TOML: Invalid value"),
+        ('a = 1\nb = "', "line 2, column 6: not valid TOML: Unterminated string (end of the file)"),
+        ('[store]\nhvmloader/bios = "seabios"', "line 2, column 10: not valid TOML: Expected '=' "
+         'after a key in a key/value pair; a key with a "/" needs quotes'),
+        ("a = 1\na = 2", "line 2, column 6: not valid TOML: Cannot overwrite a value "
+         "(end of the file)"),
+        (f"a = {'9' * 5000}", "not a scenario: an integer in it is huge"),
+        (f"a = {'[' * 5000}", "not a scenario: nested too deeply"),
+    ],
+)  # fmt: skip
+def test_each_mistake_has_its_line(text: str, line: str) -> None:
+    """The whole line, as a user sees it."""
+    assert complaint(text) == f"x.toml: {line}"
+
+
+def test_the_first_mistake_in_the_file_is_named() -> None:
+    """Where there are several: the order is the file's, and a missing key comes last."""
+    assert complaint("zzz1 = 1\nzzz2 = 2").startswith("x.toml: zzz1: ")
+    assert complaint("[ring]\nfill = -1\nport = 0").startswith("x.toml: ring.fill: ")
+
+
+def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+    """Missing, a folder, not a file at all, not UTF-8, below a file, an impossible name."""
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "latin.toml").write_bytes(b'title = "t"\n# caf\xe9\n')
+    write("")
+    for name, line in [
+        ("missing.toml", "missing.toml: no such file or folder"),
+        ("folder", "folder: is a folder, not a scenario file"),
+        ("pipe", "pipe: is not a regular file"),
+        ("latin.toml", "latin.toml: line 2: not UTF-8 (byte 0xe9)"),
+        ("x.toml/y.toml", "x.toml/y.toml: cannot be read: Not a directory"),
+        ("a\0b", "a\\x00b: not a possible file name"),
+    ]:
+        with pytest.raises(InputError) as caught:
+            load(Path(name))
+        assert str(caught.value) == line
+
+
+def test_a_file_without_permission(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Simulated: tests may run as a user who may read everything."""
+
+    def refuse(self: Path) -> bytes:
+        raise PermissionError(13, "Permission denied", str(self))
+
+    path = write(LEAST)
+    assert stat.S_ISREG(path.stat().st_mode)
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    with pytest.raises(InputError) as caught:
+        load(path)
+    assert str(caught.value) == "x.toml: cannot be read: Permission denied"
