@@ -15,9 +15,9 @@ from guestsim.abi.start_info import (
     XEN_HVM_START_MAGIC_VALUE,
 )
 from guestsim.errors import InputError
-from guestsim.machine.engine import PAGE
 from guestsim.machine.hypervisor import PhysicalMemory
 from guestsim.machine.image import Image
+from guestsim.machine.memory import PAGE
 
 __all__ = ["HVM_INFO_ADDRESS", "check_fits", "load_stage"]
 

@@ -1,10 +1,13 @@
 """The virtual CPU: Unicorn, stopped exactly at what the guest shares with others.
 
-Pages come in three sorts. *RAM* is mapped when first touched, so that a machine of any size costs
-what its guest uses. *Windows* (the ring page, shared_info) are mapped write-only over host memory:
-a load there traps, and its value comes from outside; a store is reported and goes on. The *trap*
-page is a window too: each entry of the hypercall page loads one of its words, so that a hypercall
-is a load whose value is the result.
+Pages come in two sorts. *RAM* is mapped when first touched. *Windows* (the ring page, shared_info)
+are mapped write-only over host memory: a load there traps, and its value comes from outside; a
+store is reported and goes on. The hypercall page works through a window as well: each of its
+entries loads one word there, so that a hypercall is a load whose value is the result.
+
+An engine keeps its translated code when memory is put back to an earlier state. That is sound
+because each stage of the boot chain has an engine of its own: its image is the same at each start,
+and code that the guest itself writes is translated anew by Unicorn.
 
 When the value of a load is not known yet, the hook refuses the access, and Unicorn stops precisely
 at that instruction; `run` again with the value executes it anew.
@@ -26,12 +29,9 @@ from unicorn import x86_const as x86
 from unicorn.unicorn_py3.unicorn import Uc, uclib
 
 from guestsim.errors import InternalError
+from guestsim.machine.memory import PAGE, Memory, Piece
 
-__all__ = ["CHUNK", "PAGE", "Bus", "Engine", "Stop", "StopKind"]
-
-PAGE = 4096
-CHUNK = 16 * PAGE
-"""RAM is mapped in pieces of this many bytes."""
+__all__ = ["Bus", "Engine", "Stop", "StopKind"]
 
 _EIP = x86.UC_X86_REG_EIP
 _MASKS = {size: (1 << 8 * size) - 1 for size in (1, 2, 4, 8)}
@@ -117,96 +117,51 @@ class Bus(Protocol):
 
 
 class Engine:
-    """One CPU and its physical memory. 32-bit flat protected mode at the start."""
+    """One CPU on the guest's physical memory. 32-bit flat protected mode at the start."""
 
-    def __init__(self, bus: Bus, budget: int) -> None:
+    def __init__(self, bus: Bus, memory: Memory, budget: int) -> None:
         self._bus = bus
+        self._memory = memory
         self._budget = budget
         self._uc: Any = Uc(const.UC_ARCH_X86, const.UC_MODE_32)  # the binding is untyped
         self._handle = self._uc._uch
-        self._pieces: dict[int, tuple[mmap.mmap, int]] = {}
+        self._mapped: set[int] = set()
         self._windows: dict[int, mmap.mmap] = {}
+        self._hooked: set[int] = set()
         self._callbacks: list[Any] = []
         self._stop: Stop | None = None
         self._error: BaseException | None = None
         self._register = ctypes.c_uint64()
         self._register_ref = ctypes.byref(self._register)
         self._add_hooks()
-        self._reset_state = self._uc.context_save()
         self._context = self._uc.context_save()
+        saved = ctypes.string_at(self._context.context, self._context.size)
+        # What precedes the CPU's state (its size comes first) is Unicorn's own.
+        self._context_offset = len(saved) - int.from_bytes(saved[:8], "little")
+        self._reset_state = saved[self._context_offset :]
 
     # -- memory ---------------------------------------------------------------------------------
 
-    def window(self, address: int) -> mmap.mmap:
-        """Map one page write-only at `address`, and give its host memory (4096 bytes)."""
-        if address in self._windows:
-            return self._windows[address]
-        chunk = address - address % CHUNK
-        for base, size in ((address, PAGE), (chunk, CHUNK)):
-            if base in self._pieces and self._pieces[base][1] == size:
-                raise InternalError(f"a window at {address:#x} would hide RAM in use")
-        page, pointer = _host_memory(PAGE)
+    def window(self, address: int, page: mmap.mmap, pointer: int) -> None:
+        """Map the host memory `page` (4096 bytes at `pointer`) write-only at `address`."""
         self._uc.mem_map_ptr(address, PAGE, const.UC_PROT_WRITE, pointer)
         self._windows[address] = page
-        self._hook(const.UC_HOOK_MEM_WRITE, _WRITE(self._store_hook()), address, address + PAGE - 1)
-        self._hook(
-            const.UC_HOOK_MEM_READ_PROT, _READ(self._load_hook()), address, address + PAGE - 1
-        )
-        return page
+        if address in self._hooked:
+            return  # hooks outlive a window that was removed
+        self._hooked.add(address)
+        last = address + PAGE - 1
+        self._hook(const.UC_HOOK_MEM_WRITE, _WRITE(self._store_hook()), address, last)
+        self._hook(const.UC_HOOK_MEM_READ_PROT, _READ(self._load_hook()), address, last)
 
     def remove_window(self, address: int) -> None:
         """Unmap a window: the guest gave the page back."""
         del self._windows[address]
         self._uc.mem_unmap(address, PAGE)
 
-    def windows(self) -> tuple[int, ...]:
-        """Addresses of all windows."""
-        return tuple(self._windows)
-
-    def ram_in_use(self) -> list[tuple[int, mmap.mmap]]:
-        """(address, bytes) of every piece of RAM that was ever touched, by address."""
-        return [(base, self._pieces[base][0]) for base in sorted(self._pieces)]
-
-    def read(self, address: int, size: int) -> bytes:
-        """Physical memory as the guest sees it, RAM only."""
-        return b"".join(
-            piece[first : first + length] for piece, first, length in self._spans(address, size)
-        )
-
-    def write(self, address: int, data: bytes) -> None:
-        """Change RAM from outside. Code that ran already is not translated anew."""
-        done = 0
-        for piece, first, length in self._spans(address, len(data)):
-            piece[first : first + length] = data[done : done + length]
-            done += length
-
-    def _spans(self, address: int, size: int) -> list[tuple[mmap.mmap, int, int]]:
-        spans = []
-        while size > 0:
-            base, piece, length = self._piece(address)
-            part = min(size, base + length - address)
-            spans.append((piece, address - base, part))
-            address += part
-            size -= part
-        return spans
-
-    def _piece(self, address: int) -> tuple[int, mmap.mmap, int]:
-        """The piece of RAM that holds `address`, mapped now if it was not."""
-        page, chunk = address - address % PAGE, address - address % CHUNK
-        for base in (chunk, page):
-            if base in self._pieces:
-                piece, size = self._pieces[base]
-                if address < base + size:
-                    return base, piece, size
-        whole = all(
-            self._bus.is_ram(part) and part not in self._pieces and part not in self._windows
-            for part in range(chunk, chunk + CHUNK, PAGE)
-        )
-        base, size = (chunk, CHUNK) if whole else (page, PAGE)
-        piece, pointer = _host_memory(size)
-        self._uc.mem_map_ptr(base, size, const.UC_PROT_ALL, pointer)
-        self._pieces[base] = piece, size
-        return base, piece, size
+    def _map(self, piece: Piece) -> None:
+        if piece.base not in self._mapped:
+            self._mapped.add(piece.base)
+            self._uc.mem_map_ptr(piece.base, piece.size, const.UC_PROT_ALL, piece.pointer)
 
     # -- registers ------------------------------------------------------------------------------
 
@@ -222,16 +177,19 @@ class Engine:
 
     def reset(self) -> None:
         """Back to 32-bit flat protected mode, all registers zero; memory is kept."""
-        self._uc.context_restore(self._reset_state)
-        self._uc.ctl_flush_tb()
+        self.set_context(self._reset_state)
 
     def context(self) -> bytes:
         """All of the CPU's state as bytes: equal bytes, equal CPU."""
-        context = self._context
-        uclib.uc_context_save(self._handle, context.context)
-        saved = ctypes.string_at(context.context, context.size)
-        # What precedes the CPU's state (its size comes first) holds addresses of the host.
-        return saved[len(saved) - int.from_bytes(saved[:8], "little") :]
+        uclib.uc_context_save(self._handle, self._context.context)
+        pointer = self._context.context.value + self._context_offset
+        return ctypes.string_at(pointer, len(self._reset_state))
+
+    def set_context(self, state: bytes) -> None:
+        """Put the CPU into a state that `context` gave."""
+        pointer = self._context.context.value + self._context_offset
+        ctypes.memmove(pointer, state, len(state))
+        uclib.uc_context_restore(self._handle, self._context.context)
 
     # -- running --------------------------------------------------------------------------------
 
@@ -275,12 +233,13 @@ class Engine:
         uclib.uc_emu_stop(self._handle)
 
     def stop_at(self, address: int, detail: Any) -> None:
-        """Stop with `detail` whenever the CPU is about to execute at linear `address`."""
+        """From now on, stop with `detail` whenever the CPU is about to execute at `address`."""
 
         def reached(*_: Any) -> None:
             self.stop(detail)
 
         self._hook(const.UC_HOOK_CODE, _CODE(self._guarded(reached)), address, address)
+        self._uc.ctl_flush_tb()
 
     # -- hooks ----------------------------------------------------------------------------------
 
@@ -380,8 +339,8 @@ class Engine:
         try:
             last = address + max(size, 1) - 1
             if self._bus.is_ram(address) and self._bus.is_ram(last):
-                self._piece(address)
-                self._piece(last)
+                self._map(self._memory.piece(address))
+                self._map(self._memory.piece(last))
                 return True
             verb = _ACCESS.get(kind, "touched")
             self._stop = Stop(
@@ -467,9 +426,3 @@ _EXCEPTIONS = {
     18: "machine check",
     19: "SIMD error",
 }
-
-
-def _host_memory(size: int) -> tuple[mmap.mmap, int]:
-    """Zeroed host memory, and its address. Unmapped when the last reference goes."""
-    memory = mmap.mmap(-1, size)
-    return memory, ctypes.addressof(ctypes.c_char.from_buffer(memory))

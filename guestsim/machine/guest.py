@@ -7,12 +7,12 @@ read-modify-write or a wait stops it until its answer is known.
 
 from __future__ import annotations
 
-import hashlib
 import itertools
+import mmap
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from unicorn import x86_const as x86
 
@@ -20,9 +20,10 @@ from guestsim.abi.sched import Shutdown as ShutdownReason
 from guestsim.abi.xen import SharedInfo, XenErrno
 from guestsim.errors import InputError, InternalError
 from guestsim.machine import boot, hypervisor, instructions
-from guestsim.machine.engine import PAGE, Engine, Stop, StopKind
+from guestsim.machine.engine import Engine, Stop, StopKind
 from guestsim.machine.image import Image
-from guestsim.machine.platform import DEVICE_PAGES, POST_WRONG_REPLY, Platform
+from guestsim.machine.memory import PAGE, Memory, Snapshot, host_memory
+from guestsim.machine.platform import DEVICE_PAGES, POST_WRONG_REPLY, Platform, PlatformState
 from guestsim.trace import shared
 from guestsim.trace.actor import Burst
 from guestsim.trace.ops import End, Flag, Kind, Op, Outcome, Site
@@ -38,6 +39,7 @@ RESET_VECTOR = 0xFFFF0
 
 _STORE = Kind.STORE
 _RING_PAGE = hypervisor.STORE_PFN * PAGE
+_WRMSR = b"\x0f\x30"
 _MSR_STEPS = 4096
 """Single steps after CPUID leaf +2 in which the guest has to write the hypercall MSR."""
 
@@ -50,6 +52,18 @@ class Stage:
     command_line: str = ""
 
 
+class _State(NamedTuple):
+    """Everything of the guest that can change, at a point."""
+
+    stage: int
+    cpu: bytes
+    ram: Snapshot
+    shared_info: bytes
+    """Its page without the event words; empty while it is not mapped."""
+    hypervisor: hypervisor.HypervisorState
+    platform: PlatformState
+
+
 class _Point(NamedTuple):
     """Where the guest stands, and how it came there: enough to come back by running anew."""
 
@@ -58,18 +72,23 @@ class _Point(NamedTuple):
     """What led here from `before`."""
     op: Op
     pc: int
+    state: _State | None
+    """Enough to come back at once; None where the guest keeps no states."""
+    console: tuple[bytes, bytes]
 
 
 class _Request(Enum):
     HAND_OVER = "hand-over"
     HYPERCALL_MSR = "hypercall msr"
+    WRMSR = "wrmsr"
 
 
 class Guest:
     """Implements `guestsim.trace.actor.Actor` for a boot chain.
 
-    Going on from the latest point costs one resumption of the CPU. Going back to an earlier point
-    runs the guest anew, with the answers that led there. The registers, RAM, and the state of the
+    Going on from the latest point costs one resumption of the CPU. To go back to an earlier point,
+    its state is restored where the guest keeps states (`keep_states`: a search does); otherwise
+    the guest runs anew, with the answers that led there. The registers, RAM, and the state of the
     hypervisor and the platform make a point's key.
     """
 
@@ -90,20 +109,20 @@ class Guest:
         self._budget = budget
         for stage in chain:
             boot.check_fits(stage.image, memory)
-        self._latest: _Point | None = None
-        self._sites: dict[int, Site] = {}
-
-    # -- Actor ----------------------------------------------------------------------------------
-
-    def start(self) -> Burst:
-        """Power on: the first stage's entry point, up to its first load."""
+        self.keep_states = False
+        """Whether points come with the state that they stand for."""
         self._platform = Platform()
-        self._engine = Engine(self, self._budget)
-        self._hypervisor = hypervisor.Hypervisor(self._engine, self._ram_size, self._port)
-        self._shared_info: Any = None
-        self._engine.window(_RING_PAGE)
-        self._engine.window(hypervisor.TRAP_PAGE)
-        self._engine.stop_at(RESET_VECTOR, _Request.HAND_OVER)
+        self._memory = Memory(self.is_ram)
+        self._hypervisor = hypervisor.Hypervisor(self._memory, memory, port)
+        self._engines: dict[int, Engine] = {}
+        self._wrmsr: set[tuple[int, int]] = set()  # (stage, pc) of each known WRMSR
+        self._shared_info, self._shared_info_pointer = host_memory(PAGE)
+        self._shared_info_at: dict[int, int] = {}  # stage: where its engine has the page
+        self._latest: _Point | None = None
+        self._sites: dict[tuple[int, int], Site] = {}
+        self._begin()
+
+    def _begin(self) -> None:
         self._ops: list[Op] = []
         self._feed: int | None = None
         self._locked: tuple[int, int] | None = None  # (pc, address) of an RMW's awaited store
@@ -111,6 +130,19 @@ class Guest:
         self._stage = -1
         self._latest = None
         self._answer = 0
+
+    # -- Actor ----------------------------------------------------------------------------------
+
+    def start(self) -> Burst:
+        """Power on: the first stage's entry point, up to its first load."""
+        self._begin()
+        self._platform.restore(Platform().state())
+        self._platform.console = b""
+        self._hypervisor.restore(
+            hypervisor.Hypervisor(self._memory, self._ram_size, self._port).state()
+        )
+        self._hypervisor.console = b""
+        self._memory.clear()
         return self._advance(self._next_stage())
 
     def resume(self, point: _Point, value: int) -> Burst:
@@ -130,16 +162,19 @@ class Guest:
 
     def key(self, point: _Point) -> Hashable:
         """Registers, RAM, hypervisor and platform at the point."""
-        self._stand_at(point)
-        digest = hashlib.blake2b(digest_size=16)
-        for address, piece in self._engine.ram_in_use():
-            digest.update(address.to_bytes(8, "little"))
-            digest.update(piece)
-        return (
+        state = point.state
+        if state is None:
+            self._stand_at(point)
+            state = self._state()
+        return point.op, state
+
+    def _state(self) -> _State:
+        mapped = self._hypervisor.shared_info_gpfn is not None
+        return _State(
             self._stage,
-            point.op,
-            digest.digest(),
             self._engine.context(),
+            self._memory.snapshot(),
+            _without_event_words(self._shared_info) if mapped else b"",
             self._hypervisor.state(),
             self._platform.state(),
         )
@@ -148,6 +183,26 @@ class Guest:
         """Make `point` the latest one."""
         if point is self._latest:
             return
+        if point.state is None or self._latest is None or self._latest.state is None:
+            self._run_to(point)
+        else:
+            self._restore(point.state)
+        self._platform.console, self._hypervisor.console = point.console
+        self._latest = point
+
+    def _restore(self, state: _State) -> None:
+        self._memory.restore(state.ram)
+        self._hypervisor.restore(state.hypervisor)
+        self._platform.restore(state.platform)
+        self._stage = state.stage
+        if state.shared_info:
+            _put_without_event_words(self._shared_info, state.shared_info)
+        self._place_shared_info()
+        self._engine.set_context(state.cpu)
+        self._ops = []
+        self._feed = self._locked = self._call = None
+
+    def _run_to(self, point: _Point) -> None:
         path = []
         at: _Point | None = point
         while at is not None:
@@ -160,14 +215,13 @@ class Guest:
             burst = self.resume(burst.point, later.answer)
         if burst.point is None or burst.point.op != point.op:
             raise InternalError("the guest is not deterministic: the same answers led elsewhere")
-        self._latest = point
 
     # -- for reports ----------------------------------------------------------------------------
 
     @property
     def console(self) -> str:
         """What the guest has printed so far, on port 0xe9 and by console_io."""
-        text = bytes(self._platform.console + self._hypervisor.console)
+        text = self._platform.console + self._hypervisor.console
         return text.decode("utf-8", errors="replace")
 
     @property
@@ -177,13 +231,23 @@ class Guest:
 
     # -- running --------------------------------------------------------------------------------
 
+    @property
+    def _engine(self) -> Engine:
+        return self._engines[self._stage]
+
     def _next_stage(self) -> int:
         """Load the next image; returns its entry point."""
         self._stage += 1
         stage = self._chain[self._stage]
-        self._sites = {}
+        if self._stage not in self._engines:
+            engine = Engine(self, self._memory, self._budget)
+            for address in (_RING_PAGE, hypervisor.TRAP_PAGE):
+                engine.window(address, *host_memory(PAGE))
+            engine.stop_at(RESET_VECTOR, _Request.HAND_OVER)
+            self._engines[self._stage] = engine
+        self._place_shared_info()
         self._engine.reset()
-        start_info = boot.load_stage(self._engine, stage.image, stage.command_line, self._ram_size)
+        start_info = boot.load_stage(self._memory, stage.image, stage.command_line, self._ram_size)
         self._engine.set(x86.UC_X86_REG_EBX, start_info)
         return stage.image.entry
 
@@ -198,6 +262,8 @@ class Guest:
                     pc = stop.pc
                 case StopKind.REQUEST if stop.detail is _Request.HYPERCALL_MSR:
                     pc = self._await_wrmsr()
+                case StopKind.REQUEST if stop.detail is _Request.WRMSR:
+                    pc = self._do_wrmsr(self._engine.get(x86.UC_X86_REG_EIP))
                 case StopKind.REQUEST:
                     if self._stage + 1 == len(self._chain):
                         return self._halt(Outcome.CONNECTED, "handed over at F000:FFF0", stop)
@@ -227,7 +293,7 @@ class Guest:
                 raise InternalError("a hypercall stopped the guest without a reason")
 
     def _load_op(self, stop: Stop) -> Op:
-        instruction = self._engine.read(stop.pc, instructions.LONGEST)
+        instruction = self._memory.read(stop.pc, instructions.LONGEST)
         site = self._site(stop.pc)
         if instructions.loads_twice(instruction) or (
             stop.size == 8 and not instructions.is_cmpxchg8b(instruction)
@@ -243,47 +309,64 @@ class Guest:
     def _burst(self, last: Op, pc: int) -> Burst:
         ops = (*self._ops, last)
         self._ops = []
-        self._latest = _Point(self._latest, self._answer, last, pc)
-        return Burst(ops, None if last.kind is Kind.HALT else self._latest)
+        halted = last.kind is Kind.HALT
+        state = self._state() if self.keep_states else None
+        console = self._platform.console, self._hypervisor.console
+        self._latest = _Point(self._latest, self._answer, last, pc, state, console)
+        return Burst(ops, None if halted else self._latest)
 
     def _await_wrmsr(self) -> int:
-        """Single-step to the write of the hypercall MSR, which Unicorn cannot hook."""
+        """Single-step to the write of the hypercall MSR, which Unicorn cannot hook. The next time
+        the CPU stops there by itself."""
         engine = self._engine
         pc = engine.get(x86.UC_X86_REG_EIP)
         for _ in range(_MSR_STEPS):
-            if engine.read(pc, 2) == b"\x0f\x30":
-                low = engine.get(x86.UC_X86_REG_EAX) & 0xFFFFFFFF
-                high = engine.get(x86.UC_X86_REG_EDX) & 0xFFFFFFFF
-                msr = engine.get(x86.UC_X86_REG_ECX) & 0xFFFFFFFF
-                self._hypervisor.wrmsr(msr, high << 32 | low)
-                if msr == hypervisor.HYPERCALL_MSR:
-                    return pc + 2
+            msr = engine.get(x86.UC_X86_REG_ECX) & 0xFFFFFFFF
+            if self._memory.read(pc, 2) == _WRMSR and msr == hypervisor.HYPERCALL_MSR:
+                self._wrmsr.add((self._stage, pc))
+                engine.stop_at(pc, _Request.WRMSR)
+                return self._do_wrmsr(pc)
             if engine.step(pc) is not None:
                 return pc  # something else happened: run into it again
             pc = engine.get(x86.UC_X86_REG_EIP)
         return pc
 
+    def _do_wrmsr(self, pc: int) -> int:
+        engine = self._engine
+        low = engine.get(x86.UC_X86_REG_EAX) & 0xFFFFFFFF
+        high = engine.get(x86.UC_X86_REG_EDX) & 0xFFFFFFFF
+        self._hypervisor.wrmsr(engine.get(x86.UC_X86_REG_ECX) & 0xFFFFFFFF, high << 32 | low)
+        return pc + len(_WRMSR)
+
     def _change_map(self, call: hypervisor.Later) -> int:
         address = call.gpfn * PAGE
         if call.kind == "unmap":
-            self._engine.remove_window(address)
             self._hypervisor.shared_info_gpfn = None
+            self._place_shared_info()
             return 1
-        if self._hypervisor.is_ram(address) or address in (_RING_PAGE, hypervisor.TRAP_PAGE):
+        if self.is_ram(address) or address in (_RING_PAGE, hypervisor.TRAP_PAGE):
             self._hypervisor.notices.setdefault(
                 f"shared_info over memory in use, at {address:#x}, is not provided: EINVAL"
             )
             return -XenErrno.EINVAL
-        old = self._hypervisor.shared_info_gpfn
-        page = self._engine.window(address)
-        if old is not None and old != call.gpfn:
-            page[:] = self._shared_info[:]
-            self._engine.remove_window(old * PAGE)
-        elif old is None:
-            page[:] = hypervisor.initial_shared_info()
-        self._shared_info = page
+        if self._hypervisor.shared_info_gpfn is None:
+            self._shared_info[:] = hypervisor.initial_shared_info()
         self._hypervisor.shared_info_gpfn = call.gpfn
+        self._place_shared_info()
         return 0
+
+    def _place_shared_info(self) -> None:
+        """Make the present engine's map agree with where shared_info is."""
+        gpfn = self._hypervisor.shared_info_gpfn
+        wanted = None if gpfn is None else gpfn * PAGE
+        present = self._shared_info_at.get(self._stage)
+        if present == wanted:
+            return
+        if present is not None:
+            self._engine.remove_window(self._shared_info_at.pop(self._stage))
+        if wanted is not None:
+            self._engine.window(wanted, self._shared_info, self._shared_info_pointer)
+            self._shared_info_at[self._stage] = wanted
 
     # -- ends -----------------------------------------------------------------------------------
 
@@ -312,7 +395,7 @@ class Guest:
         return self._halt_op(Outcome.CRASHED, asked, site)
 
     def _idle(self, stop: Stop) -> Burst:
-        if self._engine.read(stop.pc - 1, 1) == b"\xf4":
+        if self._memory.read(stop.pc - 1, 1) == b"\xf4":
             return self._halt(Outcome.HUNG, "executed HLT, and nothing can wake it", stop)
         message = f"executed {self._budget:,} instructions without touching a shared page"
         return self._halt(Outcome.HUNG, message, stop)
@@ -338,7 +421,7 @@ class Guest:
             if not self._is_shared(address, size):
                 return
             place = self._place(address)
-        site = self._sites.get(pc) or self._site(pc)
+        site = self._sites.get((self._stage, pc)) or self._site(pc)
         if self._locked is None:
             self._ops.append(Op(_STORE, place, size, value, site))
             return
@@ -362,7 +445,8 @@ class Guest:
         """CPUID. After leaf +2 the guest writes the hypercall MSR."""
         del subleaf
         answer = self._hypervisor.cpuid(leaf)
-        if answer is not None and answer[1] == hypervisor.HYPERCALL_MSR:
+        known = any(stage == self._stage for stage, _ in self._wrmsr)
+        if answer is not None and answer[1] == hypervisor.HYPERCALL_MSR and not known:
             self._engine.stop(_Request.HYPERCALL_MSR)
         return answer
 
@@ -414,13 +498,12 @@ class Guest:
     def _caller(self) -> Site:
         """Who called the hypercall page: the return address is on the stack."""
         stack = self._engine.get(x86.UC_X86_REG_ESP) & 0xFFFFFFFF
-        return self._site(int.from_bytes(self._engine.read(stack, 4), "little") - 1)
+        return self._site(int.from_bytes(self._memory.read(stack, 4), "little") - 1)
 
     def _site(self, pc: int) -> Site:
-        site = self._sites.get(pc)
+        site = self._sites.get((self._stage, pc))
         if site is None:
-            site = Site(self._chain[max(self._stage, 0)].image.name, pc)
-            self._sites[pc] = site
+            site = self._sites[self._stage, pc] = Site(self._chain[self._stage].image.name, pc)
         return site
 
 
@@ -430,3 +513,15 @@ _VCPU0_EVENTS = 8
 
 def _at(op: Op, site: Site) -> Op:
     return Op(op.kind, op.address, op.size, op.value, site, op.flags, op.note, op.end)
+
+
+def _without_event_words(page: mmap.mmap) -> bytes:
+    """What of shared_info is the guest's own: others write the event words."""
+    pending = SharedInfo.evtchn_pending
+    return page[_VCPU0_EVENTS:pending] + page[SharedInfo.wc_version :]
+
+
+def _put_without_event_words(page: mmap.mmap, content: bytes) -> None:
+    length = SharedInfo.evtchn_pending - _VCPU0_EVENTS
+    page[_VCPU0_EVENTS : SharedInfo.evtchn_pending] = content[:length]
+    page[SharedInfo.wc_version :] = content[length:]

@@ -8,9 +8,9 @@ becomes an op; the others are answered at once.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from guestsim.abi.cpuid import XEN_CPUID_FIRST_LEAF, XEN_CPUID_SIGNATURE
 from guestsim.abi.event_channel import EvtchnOp, EvtchnStatus
@@ -18,7 +18,7 @@ from guestsim.abi.hvm_op import HvmOp, HvmParam
 from guestsim.abi.memory import E820Type, MemoryOp, XENMAPSPACE_shared_info
 from guestsim.abi.sched import SchedOp
 from guestsim.abi.xen import CONSOLEIO_write, Hypercall, SharedInfo, VcpuInfo, XenErrno
-from guestsim.machine.engine import PAGE
+from guestsim.machine.memory import PAGE
 from guestsim.trace import shared
 from guestsim.trace.ops import Flag, Kind, Op
 
@@ -29,6 +29,7 @@ __all__ = [
     "TRAP_PAGE",
     "XEN_VERSION",
     "Hypervisor",
+    "HypervisorState",
     "Later",
     "Ops",
     "PhysicalMemory",
@@ -86,6 +87,14 @@ class Later:
 Answer = int | Ops | Shutdown | Later
 
 
+class HypervisorState(NamedTuple):
+    """Everything that can change and that a guest can observe."""
+
+    params: tuple[tuple[int, int], ...]
+    populated: frozenset[int]
+    shared_info_gpfn: int | None
+
+
 class Hypervisor:
     """Services and their state. All of it that can change is in `state()`."""
 
@@ -99,20 +108,24 @@ class Hypervisor:
             HvmParam.HVM_PARAM_CONSOLE_PFN: CONSOLE_PFN,
             HvmParam.HVM_PARAM_CONSOLE_EVTCHN: port + _CONSOLE_PORT_OFFSET,
         }
-        self._populated: set[int] = set()
+        self._populated: frozenset[int] = frozenset()
         self.shared_info_gpfn: int | None = None
-        self.console = bytearray()
+        self.console = b""
         """What console_io wrote."""
         self.notices: dict[str, None] = {}
         """Calls that we do not provide, each once, in order."""
 
-    def state(self) -> Hashable:
-        """Everything that can change and that a guest can observe."""
-        return (
-            tuple(sorted(self._params.items())),
-            tuple(sorted(self._populated)),
-            self.shared_info_gpfn,
+    def state(self) -> HypervisorState:
+        """The present state."""
+        return HypervisorState(
+            tuple(sorted(self._params.items())), self._populated, self.shared_info_gpfn
         )
+
+    def restore(self, state: HypervisorState) -> None:
+        """Back to a state that `state` gave."""
+        self._params = dict(state.params)
+        self._populated = state.populated
+        self.shared_info_gpfn = state.shared_info_gpfn
 
     def is_ram(self, address: int) -> bool:
         """RAM: low memory, what the guest populated, and the console's page."""
@@ -172,13 +185,13 @@ class Hypervisor:
                 return Later("map shared_info", gpfn)
             case MemoryOp.XENMEM_populate_physmap:
                 pages = self._extents(argument)
-                self._populated.update(pages)
+                self._populated |= frozenset(pages)
                 return self._words(argument, "<II")[1]
             case MemoryOp.XENMEM_decrease_reservation:
                 pages = self._extents(argument)
                 if len(pages) == 1 and pages[0] == self.shared_info_gpfn:
                     return Later("unmap", pages[0])
-                self._populated.difference_update(pages)
+                self._populated -= frozenset(pages)
                 return self._words(argument, "<II")[1]
             case MemoryOp.XENMEM_get_vnumainfo:
                 return -XenErrno.EOPNOTSUPP  # this guest has no virtual NUMA

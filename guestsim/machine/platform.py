@@ -7,10 +7,9 @@ port numbers of the PC platform that QEMU's `xenfv` machine provides.
 from __future__ import annotations
 
 import struct
-from collections.abc import Hashable
-from typing import Final
+from typing import Final, NamedTuple
 
-__all__ = ["DEVICE_PAGES", "POST_WRONG_REPLY", "Platform"]
+__all__ = ["DEVICE_PAGES", "POST_WRONG_REPLY", "Platform", "PlatformState"]
 
 POST_PORT: Final = 0x80
 POST_WRONG_REPLY: Final = 0xE0
@@ -42,11 +41,22 @@ def _configuration() -> dict[int, bytearray]:
     return spaces
 
 
+class PlatformState(NamedTuple):
+    """Everything that can change and that a guest can read back."""
+
+    post: int
+    cmos: bytes
+    cmos_index: int
+    pci: tuple[tuple[int, bytes], ...]
+    pci_address: int
+    tsc: int
+
+
 class Platform:
-    """Ports and their state. All of it that can change is in `state()`."""
+    """Ports and their state. All of it that can change is in `state()`, but for the console."""
 
     def __init__(self) -> None:
-        self.console = bytearray()
+        self.console = b""
         """What the guest printed, all stages."""
         self.post = 0
         """The last POST code."""
@@ -55,20 +65,36 @@ class Platform:
         self._pci = _configuration()
         self._pci_address = 0
         self._tsc = 0
+        self._state: PlatformState | None = None  # as long as nothing has changed since
 
-    def state(self) -> Hashable:
-        """Everything that can change and that a guest can read back."""
-        return (
-            self.post,
-            bytes(self._cmos),
-            self._cmos_index,
-            tuple((devfn, bytes(space)) for devfn, space in self._pci.items()),
-            self._pci_address,
-            self._tsc,
-        )
+    def state(self) -> PlatformState:
+        """The present state; the same object while nothing changes."""
+        if self._state is None:
+            self._state = PlatformState(
+                self.post,
+                bytes(self._cmos),
+                self._cmos_index,
+                tuple((devfn, bytes(space)) for devfn, space in self._pci.items()),
+                self._pci_address,
+                self._tsc,
+            )
+        return self._state
+
+    def restore(self, state: PlatformState) -> None:
+        """Back to a state that `state` gave."""
+        if state is self._state:
+            return
+        self._state = state
+        self.post = state.post
+        self._cmos[:] = state.cmos
+        self._cmos_index = state.cmos_index
+        self._pci = {devfn: bytearray(space) for devfn, space in state.pci}
+        self._pci_address = state.pci_address
+        self._tsc = state.tsc
 
     def tsc(self) -> int:
         """The time stamp counter: it moves by a fixed amount at each reading, never by itself."""
+        self._state = None
         self._tsc += 1000
         return self._tsc
 
@@ -89,8 +115,10 @@ class Platform:
     def port_out(self, port: int, size: int, value: int) -> None:
         """OUT: unknown ports swallow the value, as hardware does."""
         if port == _CONSOLE:
-            self.console.append(value & 0xFF)
-        elif port == _PCI_ADDRESS and size == 4:
+            self.console += bytes((value & 0xFF,))
+            return
+        self._state = None
+        if port == _PCI_ADDRESS and size == 4:
             self._pci_address = value
         elif _PCI_DATA <= port < _PCI_DATA + 4:
             self._pci_write(port - _PCI_DATA, size, value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from random import Random
 
 import pytest
 from code86 import (
@@ -36,7 +37,9 @@ from code86 import (
 )
 
 from guestsim.errors import InputError
-from guestsim.machine.guest import RESET_VECTOR
+from guestsim.machine.guest import RESET_VECTOR, Guest, Stage
+from guestsim.machine.image import load_image
+from guestsim.machine.images import find_image
 from guestsim.trace import shared
 from guestsim.trace.ops import Flag, Kind, Op, Outcome
 
@@ -294,9 +297,13 @@ def test_starting_again_gives_the_same_burst(tmp_path: Path) -> None:
     assert machine.start().ops == machine.start().ops
 
 
-def test_an_earlier_point_can_be_resumed_with_another_value(tmp_path: Path) -> None:
+@pytest.mark.parametrize("keep_states", [False, True])
+def test_an_earlier_point_can_be_resumed_with_another_value(
+    tmp_path: Path, keep_states: bool
+) -> None:
     code = (load(REQ_CONS) + b"\x01\x05" + u32(DATA) + load(DATA) + store(REQ_PROD)) * 3
     machine = guest(tmp_path, code + load(REQ_CONS))
+    machine.keep_states = keep_states
     first = machine.start()
     second = machine.resume(first.point, 1)
     third = machine.resume(second.point, 10)
@@ -330,3 +337,40 @@ def test_a_key_tells_every_kind_of_state_apart(tmp_path: Path, change: bytes) ->
     second = machine.resume(first.point, 0)
     assert second.ops[-1].site.pc == first.ops[-1].site.pc
     assert machine.key(second.point) != before
+
+
+def images(*names: str) -> list[Stage]:
+    lines = {"frontend": "read device/vbd/51712/state=1", "reconnect": "read hvmloader/bios"}
+    return [Stage(load_image(name, find_image(name)), lines.get(name, "")) for name in names]
+
+
+def answer(op: Op, memory: bytearray, random: Random) -> int:
+    """Mostly what memory holds, sometimes anything: points that no honest run reaches, too."""
+    if op.kind is Kind.WAIT:
+        return 1
+    if random.random() < 0.1:
+        return random.choice([0, 1, 16, 0xFFFFFFFF])
+    return shared.load(memory, op.address, op.size)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_restored_states_and_executions_from_the_start_agree(seed: int) -> None:
+    # A walk over points, forward from a random earlier one: the guest that restores states and
+    # the one that runs anew must do the same, and give the same keys.
+    random = Random(seed)
+    restoring, running = (Guest(images("reconnect", "frontend"), PORT) for _ in range(2))
+    restoring.keep_states = True
+    memory = bytearray(shared.SHARED_SIZE)
+    memory[2064] = 1
+    pairs = [(restoring.start(), running.start())]
+    for _ in range(60):
+        here, there = random.choice(pairs[-6:])
+        assert here.ops == there.ops
+        if here.ops[-1].kind is Kind.HALT:
+            pairs = pairs[:1]
+            continue
+        value = answer(here.ops[-1], memory, random)
+        pair = restoring.resume(here.point, value), running.resume(there.point, value)
+        pairs.append(pair)
+        if pair[0].point is not None:
+            assert restoring.key(pair[0].point) == running.key(pair[1].point)
