@@ -1,0 +1,25 @@
+"""How each xenstored touches the ring, access by access."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from guestsim.daemon import oxenstored, rfc_v2, xenstored
+from guestsim.daemon.actor import GeneratorActor, Point
+from guestsim.daemon.config import DaemonConfig
+from guestsim.xenstore import Store
+
+__all__ = ["MODELS", "DaemonConfig", "GeneratorActor", "Point", "make"]
+
+MODELS: dict[str, Callable[[DaemonConfig, Store], GeneratorActor[Any]]] = {
+    "xenstored": xenstored.make,
+    "oxenstored": oxenstored.make,
+    "rfc-v2": rfc_v2.make,
+}
+"""The implementations, by the name that scenarios use."""
+
+
+def make(model: str, config: DaemonConfig, store: Store) -> GeneratorActor[Any]:
+    """A daemon of that model (a key of `MODELS`), as an actor."""
+    return MODELS[model](config, store)

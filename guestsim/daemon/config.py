@@ -1,0 +1,30 @@
+"""What a scenario can say about the daemon."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+__all__ = ["DaemonConfig"]
+
+
+class DaemonConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """One daemon, serving one domain."""
+
+    port: int
+    """The guest's end of the event channel."""
+    domid: int = 1
+    features: int | None = None
+    """Bits of `server_features` that the daemon advertises, unknown ones included; for `rfc-v2`
+    the protocol version. None: what the real daemon advertises."""
+    wakes: Literal["any", "event"] = "any"
+    """`any`: other domains' work wakes the daemon, too, at any time. `event`: only this guest's
+    events do."""
+    introduce: bool = False
+    """C xenstored and `rfc-v2`: begin with what INTRODUCE does to a page that is in use (a
+    dom0less start): zero the four indices, answer a `connection` that is 1. Without, the page is
+    as INTRODUCE left it. oxenstored never touches the page then."""
+    drop_layers: bool = False
+    """`rfc-v2`: a close drops partial messages, requests and replies in flight, watches and
+    transactions. The draft does not say; False takes its silence literally."""

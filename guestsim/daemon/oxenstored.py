@@ -1,0 +1,328 @@
+"""oxenstored, as Debian's 4.17 binary touches the ring.
+
+Source: tools/ocaml/libs/xb/xs_ring_stubs.c (`ml_interface_read`, `ml_interface_write`,
+`ml_interface_close`), xb.ml (`input`, `output`, `reconnect`), tools/ocaml/xenstored/xenstored.ml
+(`main_loop`), process.ml (`do_input`, `do_output`), connection.ml (`do_reconnect`) of Xen 4.17;
+the order of the accesses where the compiler chose it is that of the binary.
+
+One pass: take one header or one body as far as it is there, over the ring's end where need be,
+and answer; put one message out as far as there is room. `connection` is loaded behind each pair
+of indices, before the pair is checked; if it is not 0, the ring is reset instead. After a pass
+that has moved bytes in, or while whole messages wait: poll(0), and another pass. Otherwise it
+sleeps for at most 15 seconds.
+
+Waking up. A pass needs a credit: an event gives one, and so does work left over; a pass takes one.
+Other domains' work wakes the daemon, and then this ring is looked at if a credit is left, or by
+the scan of all rings every 20 seconds. So with `wakes` "any" the sleep can end in a pass at any
+time, and credits say nothing. With "event", which is an oxenstored with `ring-scan-interval = -1`
+and no other domain, credits are counted: an event that came during a pass leaves one over, and
+then the 15 seconds end in a pass (a spurious end); without one the time-out changes nothing and is
+not modelled. More than four credits count as four, so that a guest that signals for ever does not
+make states for ever.
+
+A failed check of the request ring marks the domain bad: `error` stays 0, and no pass follows (the
+pass that is under way may still write). A failed check of the reply ring is an exception that only
+the main loop catches: a message taken from the queue is lost, and the daemon goes on.
+
+A header that announces more than 4096 bytes is taken to announce 4096 (partial.ml, `of_string`).
+
+Simplified: the second half of a reply that goes over the ring's end is copied by the C library,
+whose pieces depend on the processor; here they are those of the first half. Quotas are not
+modelled. The upstream code leaves a closed connection's watches in the table that events are
+matched against (`Connections.t.watches`), only the connection's own table is cleared; here they are
+gone, as docs/misc/xenstore-ring.txt promises.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from enum import Enum
+
+import msgspec
+
+from guestsim.abi.xs_wire import (
+    XENSTORE_PAYLOAD_MAX,
+    XENSTORE_RING_SIZE,
+    XSD_HEADER_SIZE,
+    ConnectionState,
+    Interface,
+    ServerFeature,
+)
+from guestsim.daemon.actor import GeneratorActor
+from guestsim.daemon.config import DaemonConfig
+from guestsim.daemon.memcpy import copy_in, copy_out
+from guestsim.daemon.parts import (
+    U32,
+    load,
+    notify,
+    refused_indices,
+    store,
+    test_event,
+    wait_event,
+)
+from guestsim.daemon.words import reply_note, request_note
+from guestsim.trace import Kind, Op, Site
+from guestsim.xenstore import Dialect, Message, ServerState, Store, handle, reset, serve_domain
+
+__all__ = ["DIALECT", "Phase", "RingDaemon", "State", "make"]
+
+DIALECT = Dialect(
+    control_ok=True,
+    unknown_transaction="EIO",
+    transaction_first=True,
+    events_first=False,
+)
+"""process.ml: `do_debug` answers a domain that is not domain 0 with OK and does nothing, so a ring
+of zeroes (CONTROL requests of length zero) is answered by OKs; `process_packet` looks up the tx_id
+before all else and outside of what `input_handle_error` catches, hence EIO; `reply_ack` sends the
+reply before the events."""
+
+_MOST_CREDIT = 4
+
+
+class Phase(Enum):
+    """Where in the main loop the next turn begins."""
+
+    START = "start"
+    INPUT = "input"
+    CLOSE_INPUT = "close in input"
+    OUTPUT = "output"
+    CLOSE_OUTPUT = "close in output"
+    POLL = "poll"
+    SLEEP = "sleep"
+
+
+class State(msgspec.Struct, frozen=True):
+    """The daemon at a checkpoint."""
+
+    phase: Phase
+    server: ServerState
+    received: bytes = b""
+    """`partial_in`: what came of the request that is being read."""
+    queue: tuple[bytes, ...] = ()
+    """`pkt_out`: replies and events, encoded, of which nothing is out yet."""
+    partial: bytes = b""
+    """The message that is out in part (`partial_out` is its rest), encoded."""
+    sent: int = 0
+    """How much of it is out."""
+    again: bool = False
+    """`work_again`: the last read gave something."""
+    credit: int = 0
+    """`io_credit`, with `wakes` "event"."""
+    bad: tuple[int, int] | None = None
+    """The domain is marked bad: req_cons and req_prod that did not belong together."""
+
+
+Steps = Generator[Op, int, State]
+
+_FILE = "xs_ring_stubs.c"
+_VERDICT = "marked the domain bad"
+
+
+class RingDaemon:
+    """The daemon's program: `turn` goes from one checkpoint to the next."""
+
+    def __init__(self, config: DaemonConfig) -> None:
+        self._config = config
+        self._counting = config.wakes == "event"
+        features = config.features
+        if features is None:
+            features = int(ServerFeature.XENSTORE_SERVER_FEATURE_RECONNECTION)
+
+        def site(function: str, file: str = _FILE) -> Site:
+            return Site(stage="oxenstored", function=function, file=file)
+
+        self._read, self._write = site("ml_interface_read"), site("ml_interface_write")
+        self._reset = site("ml_interface_close")
+        main = site("main_loop", "xenstored.ml")
+
+        self._features = store(
+            Interface.SERVER_FEATURES, features, site("ml_interface_set_server_features")
+        )
+        self._read_cons = load(Interface.REQ_CONS, self._read, check=True)
+        self._read_prod = load(Interface.REQ_PROD, self._read, check=True)
+        self._read_connection = load(Interface.CONNECTION, self._read)
+        self._read_fence = Op(Kind.FENCE, site=self._read)
+        self._read_again = load(Interface.REQ_CONS, self._read)
+        self._read_notify = notify(config.port, site("read_mmap", "xb.ml"))
+        self._write_cons = load(Interface.RSP_CONS, self._write, check=True)
+        self._write_prod = load(Interface.RSP_PROD, self._write, check=True)
+        self._write_connection = load(Interface.CONNECTION, self._write)
+        self._write_fence = Op(Kind.FENCE, site=self._write)
+        self._write_again = load(Interface.RSP_PROD, self._write)
+        self._write_notify = notify(config.port, site("write_mmap", "xb.ml"))
+        self._close_ops = tuple(_close_ops(config.port, self._reset, site("reconnect", "xb.ml")))
+        self._test = test_event(main)
+        self._take = wait_event(main, spurious=False)
+        self._sleep_event = wait_event(main, spurious=False)
+        self._sleep_any = wait_event(main, spurious=True)
+
+        self._turns = {
+            Phase.START: self._start,
+            Phase.INPUT: self._input,
+            Phase.CLOSE_INPUT: self._close,
+            Phase.OUTPUT: self._output,
+            Phase.CLOSE_OUTPUT: self._close,
+            Phase.POLL: self._poll,
+            Phase.SLEEP: self._sleep,
+        }
+
+    def turn(self, state: State) -> Steps:
+        """One step of the main loop."""
+        return self._turns[state.phase](state)
+
+    def _start(self, state: State) -> Steps:
+        yield self._features
+        # The event that binding the channel leaves pending (evtchn_bind_interdomain).
+        return self._credited(state, 1, Phase.INPUT)
+
+    def _input(self, state: State) -> Steps:
+        """`do_input`, down to one `ml_interface_read`."""
+        cons = yield self._read_cons
+        prod = yield self._read_prod
+        if (yield self._read_connection) != ConnectionState.XENSTORE_CONNECTED:
+            return _with(state, phase=Phase.CLOSE_INPUT)
+        yield self._read_fence
+        there = (prod - cons) & U32
+        if there > XENSTORE_RING_SIZE:
+            if not state.queue and not state.partial:
+                yield refused_indices(Interface.REQ_CONS, cons, prod, self._read, _VERDICT)
+            return _with(state, phase=Phase.OUTPUT, bad=(cons, prod))
+        if not there:
+            return _with(state, phase=Phase.OUTPUT, again=False)
+        length = min(_wanted(state.received), there)
+        data = yield from self._copy_in(cons % XENSTORE_RING_SIZE, length)
+        yield self._read_fence
+        received = state.received + data
+        cons = yield self._read_again
+        yield store(Interface.REQ_CONS, cons + length, self._read, request_note(received))
+        yield self._read_notify
+        return self._received(_with(state, phase=Phase.OUTPUT, again=True), received)
+
+    def _copy_in(self, start: int, length: int) -> Generator[Op, int, bytes]:
+        first = XENSTORE_RING_SIZE - start
+        if length < first:
+            return (yield from copy_in(Interface.REQ + start, length, 0, self._read))
+        data = yield from copy_in(Interface.REQ + start, first, 0, self._read)
+        rest = yield from copy_in(Interface.REQ, length - first, first, self._read)
+        return data + rest
+
+    def _received(self, state: State, received: bytes) -> State:
+        """Answer the request, if it is whole now."""
+        if _wanted(received):
+            return _with(state, received=received)
+        fields = [int.from_bytes(received[at : at + 4], "little") for at in (0, 4, 8)]
+        message = Message(fields[0], fields[1], fields[2], received[XSD_HEADER_SIZE:])
+        domid = self._config.domid
+        server, outgoing = handle(state.server, domid, message, DIALECT)
+        sent = tuple(out.message.encode() for out in outgoing if out.connection == domid)
+        return _with(state, server=server, received=b"", queue=(*state.queue, *sent))
+
+    def _output(self, state: State) -> Steps:
+        """`do_output`, down to one `ml_interface_write`; then what the main loop does next."""
+        if not state.partial and not state.queue:
+            return self._looped(state)
+        # What comes from the queue is out of it, whatever happens to it.
+        message = state.partial or state.queue[0]
+        left = state if state.partial else _with(state, queue=state.queue[1:])
+        cons = yield self._write_cons
+        prod = yield self._write_prod
+        if (yield self._write_connection) != ConnectionState.XENSTORE_CONNECTED:
+            return _with(left, phase=Phase.CLOSE_OUTPUT)
+        yield self._write_fence
+        used = (prod - cons) & U32
+        if used > XENSTORE_RING_SIZE:
+            yield from self._halt_if_bad(state)
+            return self._continued(left)
+        length = min(len(message) - state.sent, XENSTORE_RING_SIZE - used)
+        sent = state.sent + length
+        if length:
+            yield from self._copy_out(prod % XENSTORE_RING_SIZE, message[state.sent : sent])
+            yield self._write_fence
+            prod = yield self._write_again
+            note = reply_note(message, sent)
+            yield store(Interface.RSP_PROD, prod + length, self._write, note)
+            yield self._write_notify
+        yield from self._halt_if_bad(state)
+        if sent == len(message):
+            return self._looped(_with(left, partial=b"", sent=0))
+        return self._looped(_with(left, partial=message, sent=sent))
+
+    def _copy_out(self, start: int, data: bytes) -> Generator[Op, int, None]:
+        first = XENSTORE_RING_SIZE - start
+        yield from copy_out(Interface.RSP + start, data[:first], self._write)
+        if len(data) > first:
+            yield from copy_out(Interface.RSP, data[first:], self._write)
+
+    def _halt_if_bad(self, state: State) -> Generator[Op, int, None]:
+        if state.bad is not None:
+            yield refused_indices(Interface.REQ_CONS, *state.bad, self._read, _VERDICT)
+
+    def _close(self, state: State) -> Steps:
+        """`reconnect`. `work_again` stays as it was."""
+        for op in self._close_ops:  # noqa: UP028 (a tuple's iterator cannot be sent to)
+            yield op
+        yield from self._halt_if_bad(state)
+        server = reset(state.server, self._config.domid, restart_ids=True)
+        fresh = State(state.phase, server, again=state.again, credit=state.credit)
+        if state.phase is Phase.CLOSE_INPUT:
+            return _with(fresh, phase=Phase.OUTPUT)
+        return self._looped(fresh)
+
+    def _looped(self, state: State) -> State:
+        """The end of a pass: it has used up a credit."""
+        return self._continued(_with(state, credit=max(0, state.credit - 1)))
+
+    def _continued(self, state: State) -> State:
+        """`has_more_work`: poll(0), or sleep."""
+        more = state.again or (not state.partial and bool(state.queue))
+        return _with(state, phase=Phase.POLL if more else Phase.SLEEP)
+
+    def _credited(self, state: State, credit: int, phase: Phase) -> State:
+        if not self._counting:
+            return _with(state, phase=phase)
+        return _with(state, phase=phase, credit=min(_MOST_CREDIT, state.credit + credit))
+
+    def _poll(self, state: State) -> Steps:
+        credit = 1
+        if (yield self._test):
+            credit += yield self._take
+        return self._credited(state, credit, Phase.INPUT)
+
+    def _sleep(self, state: State) -> Steps:
+        spurious = not self._counting or state.credit > 0
+        event = yield self._sleep_any if spurious else self._sleep_event
+        return self._credited(state, event, Phase.INPUT)
+
+
+def make(config: DaemonConfig, contents: Store) -> GeneratorActor[State]:
+    """oxenstored, serving the domain of `config` from the store `contents`."""
+    start = State(Phase.START, serve_domain(contents, config.domid))
+    return GeneratorActor(start, RingDaemon(config).turn)
+
+
+def _close_ops(port: int, site: Site, notifier: Site) -> Generator[Op, None, None]:
+    """`ml_interface_close` as compiled: the first 8 bytes of the fill, all four indices in one
+    store of 16, the last 8 bytes, the fill again from its second 8 bytes on; then a barrier."""
+    ones = (1 << 64) - 1
+    last = Interface.REQ_CONS - 8
+    yield Op(Kind.STORE, int(Interface.REQ), 8, ones, site)
+    yield Op(Kind.STORE, int(Interface.REQ_CONS), 16, 0, site, note="all four indices at once")
+    yield Op(Kind.STORE, last, 8, ones, site)
+    for address in range(Interface.REQ + 8, Interface.REQ_CONS, 8):
+        yield Op(Kind.STORE, address, 8, ones, site)
+    yield Op(Kind.FENCE, site=site)
+    yield store(Interface.CONNECTION, 0, site, "the ring is closed and open again")
+    yield notify(port, notifier)
+
+
+def _wanted(received: bytes) -> int:
+    """How many bytes are missing of the header, or of the message."""
+    if len(received) < XSD_HEADER_SIZE:
+        return XSD_HEADER_SIZE - len(received)
+    length = min(int.from_bytes(received[12:16], "little"), XENSTORE_PAYLOAD_MAX)
+    return XSD_HEADER_SIZE + length - len(received)
+
+
+def _with(state: State, **changes: object) -> State:
+    return msgspec.structs.replace(state, **changes)

@@ -1,0 +1,71 @@
+"""Ops that every daemon model is made of."""
+
+from __future__ import annotations
+
+from guestsim.abi.xs_wire import Interface
+from guestsim.trace import End, Flag, Kind, Op, Outcome, Sample, Site
+from guestsim.trace.shared import field, pending_place, server_pending_place
+
+__all__ = [
+    "U32",
+    "halt",
+    "load",
+    "notify",
+    "refused_indices",
+    "store",
+    "test_event",
+    "wait_event",
+]
+
+U32 = 0xFFFFFFFF
+
+_SERVER_PENDING = server_pending_place()
+
+
+def load(place: Interface, site: Site, *, check: bool = False) -> Op:
+    """Read the field `place`; `check` where the pair that it belongs to is compared then."""
+    return Op(Kind.LOAD, int(place), 4, site=site, flags=Flag.CHECK if check else Flag.NONE)
+
+
+def store(place: Interface, value: int, site: Site, note: str = "") -> Op:
+    """Write the field `place`."""
+    return Op(Kind.STORE, int(place), 4, value & U32, site, note=note)
+
+
+def notify(port: int, site: Site) -> Op:
+    """Signal the guest's event channel."""
+    address, size, bits = pending_place(port)
+    return Op(Kind.SEND, address, size, bits, site)
+
+
+def wait_event(site: Site, *, spurious: bool) -> Op:
+    """Sleep until the guest signals; with `spurious`, something else can end it, too."""
+    address, size, bits = _SERVER_PENDING
+    flags = Flag.CONSUME | Flag.SPURIOUS if spurious else Flag.CONSUME
+    return Op(Kind.WAIT, address, size, bits, site, flags)
+
+
+def test_event(site: Site) -> Op:
+    """Look whether the guest has signalled, without sleeping: the load half of poll(0). Only the
+    server clears the bit, so a `wait_event` behind a 1 never sleeps."""
+    address, size, _ = _SERVER_PENDING
+    return Op(Kind.LOAD, address, size, site=site, note="poll(0)")
+
+
+def halt(message: str, site: Site, samples: tuple[Sample, ...]) -> Op:
+    """The daemon gives the ring up."""
+    return Op(Kind.HALT, site=site, end=End(Outcome.REFUSED, message, site, samples))
+
+
+def refused_indices(
+    cons: Interface, cons_value: int, prod_value: int, site: Site, verdict: str
+) -> Op:
+    """The daemon gives the ring up because the two indices that it loaded cannot belong
+    together. `cons` is the consumer's field, `verdict` says what the daemon makes of it."""
+    prod = Interface.REQ_PROD if cons is Interface.REQ_CONS else Interface.RSP_PROD
+    held, produced = field(cons), field(prod)
+    message = (
+        f"found {produced} - {held} = {(prod_value - cons_value) & U32} bytes in a ring of 1024 "
+        f"and {verdict}"
+    )
+    return halt(message, site, (Sample(held, cons_value), Sample(produced, prod_value)))
