@@ -55,5 +55,9 @@ gdt_pointer:
 
     .section .bss
     .balign 16
+    /* By this symbol a search knows which memory below the stack pointer is dead. */
+    .type stack, @object
+    .size stack, 0x4000
+stack:
     .skip 0x4000
 stack_top:

@@ -22,7 +22,7 @@ from guestsim.errors import InputError, InternalError
 from guestsim.machine import boot, hypervisor, instructions
 from guestsim.machine.engine import Engine, Stop, StopKind
 from guestsim.machine.image import Image
-from guestsim.machine.memory import PAGE, Memory, Snapshot, host_memory
+from guestsim.machine.memory import PAGE, Memory, Snapshot, host_memory, without
 from guestsim.machine.platform import DEVICE_PAGES, POST_WRONG_REPLY, Platform, PlatformState
 from guestsim.trace import shared
 from guestsim.trace.actor import Burst
@@ -57,6 +57,7 @@ class _State(NamedTuple):
 
     stage: int
     cpu: bytes
+    stack_pointer: int
     ram: Snapshot
     shared_info: bytes
     """Its page without the event words; empty while it is not mapped."""
@@ -161,11 +162,16 @@ class Guest:
         return burst
 
     def key(self, point: _Point) -> Hashable:
-        """Registers, RAM, hypervisor and platform at the point."""
+        """Registers, RAM, hypervisor and platform at the point. Dead stack is left out: no code
+        reads below its stack pointer before it writes there."""
         state = point.state
         if state is None:
             self._stand_at(point)
             state = self._state()
+        stack = self._chain[state.stage].image.stack
+        if state.stack_pointer in stack:
+            dead = without(state.ram, stack.start, state.stack_pointer)
+            state = state._replace(ram=dead)
         return point.op, state
 
     def _state(self) -> _State:
@@ -173,6 +179,7 @@ class Guest:
         return _State(
             self._stage,
             self._engine.context(),
+            self._engine.get(x86.UC_X86_REG_ESP) & 0xFFFFFFFF,
             self._memory.snapshot(),
             _without_event_words(self._shared_info) if mapped else b"",
             self._hypervisor.state(),

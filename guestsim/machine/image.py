@@ -15,7 +15,7 @@ from pathlib import Path
 
 from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
-from elftools.elf.sections import NoteSection
+from elftools.elf.sections import NoteSection, SymbolTableSection
 from elftools.elf.segments import NoteSegment
 
 from guestsim.errors import InputError, MissingImageError
@@ -50,6 +50,9 @@ class Image:
     segments: tuple[Segment, ...]
     content: bytes
     """The whole file, for symbols and lines."""
+    stack: range = range(0)
+    """Addresses of the object called `stack`, where the image has one: what lies in it below the
+    stack pointer is dead."""
 
     @property
     def end(self) -> int:
@@ -115,7 +118,8 @@ def _parse(name: str, path: Path, content: bytes) -> Image:
     entry = _phys32_entry(elf) or elf["e_entry"]
     if not any(s.address <= entry < s.address + s.size for s in segments):
         raise wrong(f"its entry point {entry:#x} is outside its segments")
-    return Image(name, path, hashlib.sha256(content).hexdigest(), entry, tuple(ordered), content)
+    digest = hashlib.sha256(content).hexdigest()
+    return Image(name, path, digest, entry, tuple(ordered), content, _stack(elf))
 
 
 def _phys32_entry(elf: ELFFile) -> int | None:
@@ -127,3 +131,12 @@ def _phys32_entry(elf: ELFFile) -> int | None:
             if note["n_name"] == "Xen" and int(note["n_type"]) == XEN_ELFNOTE_PHYS32_ENTRY:
                 return int.from_bytes(note["n_descdata"][:4], "little")
     return None
+
+
+def _stack(elf: ELFFile) -> range:
+    table = elf.get_section_by_name(".symtab")
+    if isinstance(table, SymbolTableSection):
+        for symbol in table.get_symbol_by_name("stack") or ():
+            start = symbol["st_value"]
+            return range(start, start + symbol["st_size"])
+    return range(0)

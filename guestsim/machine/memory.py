@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from guestsim.errors import InternalError
 
-__all__ = ["CHUNK", "PAGE", "Memory", "Piece", "Snapshot"]
+__all__ = ["CHUNK", "PAGE", "Memory", "Piece", "Snapshot", "host_memory", "without"]
 
 PAGE = 4096
 CHUNK = 16 * PAGE
@@ -129,6 +129,23 @@ class Memory:
                 if old is not new:
                     piece.host[at * PAGE : (at + 1) * PAGE] = new
             self._known[base] = b"".join(wanted), wanted
+
+
+def without(snapshot: Snapshot, start: int, end: int) -> Snapshot:
+    """`snapshot` with zeroes from `start` to `end`."""
+    return tuple(
+        (base, tuple(_without(page, base + at * PAGE, start, end) for at, page in enumerate(pages)))
+        if base < end and start < base + len(pages) * PAGE
+        else (base, pages)
+        for base, pages in snapshot
+    )
+
+
+def _without(page: bytes, address: int, start: int, end: int) -> bytes:
+    first, last = max(start - address, 0), min(end - address, PAGE)
+    if first >= last or page is _ZERO:
+        return page
+    return page[:first] + bytes(last - first) + page[last:]
 
 
 def host_memory(size: int) -> tuple[mmap.mmap, int]:

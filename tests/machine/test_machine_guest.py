@@ -40,6 +40,7 @@ from guestsim.errors import InputError
 from guestsim.machine.guest import RESET_VECTOR, Guest, Stage
 from guestsim.machine.image import load_image
 from guestsim.machine.images import find_image
+from guestsim.machine.memory import PAGE
 from guestsim.trace import shared
 from guestsim.trace.ops import Flag, Kind, Op, Outcome
 
@@ -374,3 +375,27 @@ def test_restored_states_and_executions_from_the_start_agree(seed: int) -> None:
         pairs.append(pair)
         if pair[0].point is not None:
             assert restoring.key(pair[0].point) == running.key(pair[1].point)
+
+
+def test_dead_stack_does_not_tell_points_apart() -> None:
+    machine = Guest(images("frontend"), PORT)
+    machine.keep_states = True
+    first = machine.start()
+    stack = load_image("frontend", find_image("frontend")).stack
+    assert len(stack) == 0x4000
+    ram = first.point.state.ram
+    pages = dict(ram)
+    base = max(piece for piece in pages if piece <= stack.start)
+    page = (stack.start - base) // PAGE
+    scribbled = list(pages[base])
+    scribbled[page] = b"x" * PAGE
+    pages[base] = tuple(scribbled)
+    other = first.point._replace(state=first.point.state._replace(ram=tuple(sorted(pages.items()))))
+    assert machine.key(other) == machine.key(first.point)
+    # Above the stack pointer it is alive.
+    alive = first.point.state.stack_pointer
+    at, offset = divmod(alive - base, PAGE)
+    scribbled[at] = scribbled[at][:offset] + b"x" + scribbled[at][offset + 1 :]
+    pages[base] = tuple(scribbled)
+    other = first.point._replace(state=first.point.state._replace(ram=tuple(sorted(pages.items()))))
+    assert machine.key(other) != machine.key(first.point)
