@@ -64,8 +64,8 @@ def refused_indices(
     together. `cons` is the consumer's field, `verdict` says what the daemon makes of it."""
     prod = Interface.REQ_PROD if cons is Interface.REQ_CONS else Interface.RSP_PROD
     held, produced = field(cons), field(prod)
-    message = (
-        f"found {produced} - {held} = {(prod_value - cons_value) & U32} bytes in a ring of 1024 "
-        f"and {verdict}"
-    )
+    used = (prod_value - cons_value) & U32
+    if used > U32 // 2:
+        used -= U32 + 1
+    message = f"found {produced} - {held} = {used}, outside 0..1024, and {verdict}"
     return halt(message, site, (Sample(held, cons_value), Sample(produced, prod_value)))
