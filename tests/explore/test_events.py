@@ -1,0 +1,83 @@
+"""The grammar of `until`, and what it matches."""
+
+from __future__ import annotations
+
+import pytest
+from explore_actors import REQ_CONS, REQ_PROD, halt, load, locked, rmw, send, store, wait
+
+from guestsim.errors import InputError
+from guestsim.explore.events import Matcher, parse_event
+from guestsim.trace import Event, Flag, Kind, Op
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("store req_prod", Matcher(Kind.STORE, "req_prod")),
+        ("load req_cons = 22", Matcher(Kind.LOAD, "req_cons", 22)),
+        ("  load   connection=0x1 ", Matcher(Kind.LOAD, "connection", 1)),
+        ("rmw evtchn_pending", Matcher(Kind.RMW, "evtchn_pending")),
+        ("send", Matcher(Kind.SEND)),
+        ("send server_pending", Matcher(Kind.SEND, "server_pending")),
+        ("wait evtchn_pending = 0", Matcher(Kind.WAIT, "evtchn_pending", 0)),
+        ("unmask", Matcher(Kind.UNMASK)),
+        ("fence", Matcher(Kind.FENCE)),
+        ("halt", Matcher(Kind.HALT)),
+    ],
+)
+def test_an_event_is_parsed_and_printed(text: str, expected: Matcher) -> None:
+    assert parse_event(text) == expected
+    assert parse_event(str(expected)) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("stor req_prod", "unknown kind 'stor' (did you mean 'store'?)"),
+        ("store req_prd", "unknown place 'req_prd' (did you mean 'req_prod'?)"),
+        ("jump", "unknown kind 'jump' (one of load, store, rmw, fence, send, unmask, wait, halt)"),
+        ("load", "load needs a place, for example load req_prod"),
+        ("halt req", "halt has no place"),
+        ("send = 1", "a value needs a place"),
+        ("load req_prod = many", "'many' is not a number"),
+        ("load req_prod 22", "is not an event: expected KIND PLACE [= VALUE]"),
+        ("load req_prod =", "is not an event"),
+        ("", "is not an event"),
+        ("LOAD req_prod", "unknown kind 'LOAD'"),
+    ],
+)
+def test_a_mistake_names_the_word(text: str, message: str) -> None:
+    with pytest.raises(InputError) as caught:
+        parse_event(text)
+    assert message in str(caught.value)
+    assert repr(text) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "op", "value", "expected"),
+    [
+        pytest.param("store req_prod", store(REQ_PROD, 5), 5, True, id="same-field"),
+        pytest.param("store req_prod", store(REQ_CONS, 5), 5, False, id="other-field"),
+        pytest.param("store req_prod", load(REQ_PROD), 5, False, id="other-kind"),
+        pytest.param("store req_prod", locked(REQ_PROD, 5), 5, True, id="store-half"),
+        pytest.param("load req_prod", rmw(REQ_PROD), 5, False, id="load-half-is-rmw"),
+        pytest.param("load req", load(1023, 4), 0, True, id="one-byte-inside"),
+        pytest.param("load req_cons = 22", load(REQ_CONS), 22, True, id="value"),
+        pytest.param("load req_cons = 22", load(REQ_CONS), 23, False, id="other-value"),
+        pytest.param("wait server_pending = 0", wait(Flag.SPURIOUS), 0, True, id="spurious"),
+        pytest.param("send evtchn_pending", send(), 1, False, id="other-end"),
+        pytest.param("halt", halt(), 0, True, id="no-place"),
+        # One 16-byte store covers all four indices; the field's own bytes are compared.
+        pytest.param("store req_prod = 7", store(REQ_CONS, 7 << 32, 16), 7 << 32, True, id="wide"),
+        pytest.param(
+            "store req_prod = 7",
+            store(REQ_CONS, 9 << 64 | 7 << 32, 16),
+            9 << 64 | 7 << 32,
+            True,
+            id="wide-and-more",
+        ),
+        pytest.param("store rsp_cons = 7", store(REQ_CONS, 7 << 32, 16), 7 << 32, False, id="wide"),
+    ],
+)
+def test_what_matches(text: str, op: Op, value: int, expected: bool) -> None:
+    assert parse_event(text).matches(Event("guest", op, value)) is expected
