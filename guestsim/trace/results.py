@@ -25,7 +25,8 @@ class Run(msgspec.Struct, frozen=True):
     events: tuple[Event, ...]
     """The trace; empty where it was not recorded."""
     steps: tuple[tuple[str, int], ...]
-    """The schedule, run-length encoded: actor, number of ops."""
+    """The schedule, run-length encoded: actor, number of steps. No two neighbours are of the same
+    actor. A step is one op; an RMW and its store half are one step, and two events."""
     violations: tuple[Violation, ...] = ()
     """The first violation of each rule that was broken, in order of step."""
     reasons: tuple[str, ...] = ()
