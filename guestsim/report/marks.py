@@ -95,7 +95,7 @@ def find_marks(run: Run, now: Replay, names: Mapping[str, str]) -> tuple[Mark, .
     samples = [Held(place, value, step, False) for step, place, value in samples_of(run)]
     if tear is not None:
         marks += _tear_marks(tear, names)
-    if tear is None or False and {held.step for held in samples} != {tear.held.step, tear.other.step}:
+    if tear is None or {held.step for held in samples} != {tear.held.step, tear.other.step}:
         marks += _sample_marks(name_of(run.actor, names), samples)
     for violation in run.violations:
         text = f"{violation.rule}: {safe(violation.message)}"

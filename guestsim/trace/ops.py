@@ -107,7 +107,8 @@ class Sample(msgspec.Struct, frozen=True, gc=False):
 class End(msgspec.Struct, frozen=True, gc=False):
     """Why an actor never moves again."""
 
-    outcome: Outcome
+    outcome: Outcome | None
+    """None where a budget ended the execution first: inconclusive."""
     message: str
     """One sentence for people, without the actor's name in front."""
     site: Site = NOWHERE
@@ -165,6 +166,7 @@ class Rule(msgspec.Struct, frozen=True):
     text: str
     places: frozenset[str]
     """The fields (`guestsim.trace.shared.field`) and op kinds (`"SEND"`, `"WAIT"`, `"HALT"`…)
-    whose events the rule needs to see."""
+    whose events the rule needs to see; also both, and an actor in front (`"STORE req_prod"`,
+    `"guest LOAD rsp"`)."""
     initial: Hashable
     check: Callable[[Hashable, bytes | bytearray, Event], tuple[Hashable, str | None]]

@@ -30,7 +30,7 @@ class Run(msgspec.Struct, frozen=True):
     violations: tuple[Violation, ...] = ()
     """The first violation of each rule that was broken, in order of step."""
     reasons: tuple[str, ...] = ()
-    """Why each run of `steps` began ("guest waits", "script step 2", "random"), as many as steps."""
+    """Why each run of `steps` began ("guest waits", "script step 2"), as many as steps."""
     hints: tuple[str, ...] = ()
     """What the guest itself said about its failure (console lines), for people."""
 

@@ -51,7 +51,7 @@ def brief(ops: tuple[Op, ...]) -> list[tuple[str, str, int]]:
     return [(op.kind.name, shared.place(op.address, op.size), op.value) for op in ops]
 
 
-def end_of(ops: tuple[Op, ...]) -> tuple[Outcome, str]:
+def end_of(ops: tuple[Op, ...]) -> tuple[Outcome | None, str]:
     last = ops[-1]
     assert last.kind is Kind.HALT, f"expected a halt, got {last}"
     assert last.end is not None

@@ -169,6 +169,22 @@ def test_a_reset_begins_with_its_fill() -> None:
     assert run.events[reset.begin - 1].op.kind is Kind.SEND
 
 
+def test_a_move_right_before_the_reset_is_no_part_of_it() -> None:
+    # A request and its index, and at once the fill: the first odd store belongs to the fill.
+    tape = Tape()
+    guest, _ = parties(tape)
+    guest.at("lib/ring.c", 38, "ring_write")
+    tape.store(0, 7, 1)
+    tape.store(INDICES["req_prod"], 1)
+    guest.wipe(16)
+    for name in INDICES:
+        guest.zero(name)
+    run = tape.run(None, End(Outcome.HUNG, "budget"), "")
+    (reset,) = find_resets(run, replay(run))
+    assert reset.begin == 2
+    assert [name for _, name in reset.stores] == list(INDICES)
+
+
 def test_values_that_are_no_tear_are_marked_where_they_were_loaded() -> None:
     # The tear came first and moved req_cons; what the daemon compares in the end is of one moment.
     tape = Tape()

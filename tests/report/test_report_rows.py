@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -326,6 +327,34 @@ def test_an_index_stored_byte_by_byte_is_one_row() -> None:
         "store rsp_cons byte 0 = 4",
         "store rsp_cons byte 1 = 5",
     ]
+
+
+def test_pieces_of_an_index_that_do_not_join_are_rows_of_their_own() -> None:
+    # The same byte four times is no whole index; nor is one that a remark cuts in two.
+    tape = Tape()
+    tape.at("guest", Site())
+    for _ in range(4):
+        tape.store(INDICES["req_prod"], 0, 1)
+    end = End(Outcome.HUNG, "budget")
+    assert len(rows(tape.run(None, end, ""), NAMES, full=True)) == 4
+    tape = Tape()
+    tape.at("guest", Site())
+    for at in range(4):
+        tape.store(INDICES["req_prod"] + at, 0, 1)
+    assert len(rows(tape.run(None, end, ""), NAMES, full=True)) == 1
+    tape.violations.append(Violation("some-rule", "section", "is broken", 2))
+    assert len(rows(tape.run(None, end, ""), NAMES, full=True)) == 4
+
+
+def test_a_switch_has_the_first_reason_of_steps_in_a_row() -> None:
+    run = torn_reset()
+    (who, count), *rest = run.steps
+    split = msgspec.structs.replace(
+        run,
+        steps=((who, count), (rest[0][0], 1), (rest[0][0], rest[0][1] - 1), *rest[1:]),
+        reasons=(run.reasons[0], run.reasons[1], "more of it", *run.reasons[2:]),
+    )
+    assert rows(split, NAMES) == rows(run, NAMES)
 
 
 def test_stages_are_not_mixed_in_one_fold() -> None:
