@@ -34,7 +34,9 @@ ONLY_IN = {"unicorn": "machine", "elftools": "machine", "typer": "cli", "rich": 
 
 
 def modules() -> list[Path]:
-    return sorted(path for path in ROOT.rglob("*.py") if path.name != "__init__.py" or path.parent != ROOT)
+    return sorted(
+        path for path in ROOT.rglob("*.py") if path.name != "__init__.py" or path.parent != ROOT
+    )
 
 
 def layer_of(path: Path) -> str:

@@ -1,0 +1,125 @@
+"""A scenario made ready to run: its guest, its daemon, the shared memory at the start."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from guestsim.abi.xs_wire import XENSTORE_RING_SIZE, Interface
+from guestsim.daemon import DaemonConfig, make
+from guestsim.errors import InputError
+from guestsim.explore import Image as ScheduledImage
+from guestsim.machine.guest import Guest, Stage
+from guestsim.machine.image import Image, load_image
+from guestsim.machine.images import find_image
+from guestsim.runner.requests import requests_of_firmware, requests_of_frontend, toolstack_store
+from guestsim.scenario import Daemon, Ring, Scenario, Wakes
+from guestsim.scenario import Stage as ScenarioStage
+from guestsim.trace import Actor, shared
+from guestsim.xenstore import build_store
+
+__all__ = ["Setup", "initial_memory", "set_up"]
+
+
+@dataclass(frozen=True)
+class Setup:
+    """Everything that an execution needs. The actors can be started again and again."""
+
+    guest: Guest
+    daemon: Actor
+    memory: bytes
+    images: tuple[Image, ...]
+    names: dict[str, str]
+    """What reports call the actors, in the order of their columns."""
+
+    @property
+    def actors(self) -> tuple[Actor, ...]:
+        """In the order of the schedule's priorities."""
+        return self.guest, self.daemon
+
+    @property
+    def scheduled_images(self) -> tuple[ScheduledImage, ...]:
+        """The images as a schedule names them."""
+        return tuple(ScheduledImage(image.name, image.sha256) for image in self.images)
+
+
+def set_up(scenario: Scenario, images: Mapping[str, Path] | None = None) -> Setup:
+    """Load the images and make the actors. `images` replaces stages by name.
+
+    InputError, `MissingImageError` among them, where an image cannot be used.
+    """
+    overrides = dict(images or {})
+    chain = [_image(scenario, stage, overrides) for stage in scenario.boot.stages]
+    if overrides:
+        known = ", ".join(stage.name for stage in scenario.boot.stages)
+        raise InputError(
+            f"{scenario.name}: no stage is called {next(iter(overrides))!r}; there are: {known}"
+        )
+    stages = [
+        Stage(image, "\n".join(_requests(scenario, stage)))
+        for image, stage in zip(chain, scenario.boot.stages, strict=True)
+    ]
+    guest = Guest(stages, scenario.ring.port, scenario.boot.memory << 20, scenario.boot.budget)
+    model = scenario.daemon.model
+    config = DaemonConfig(
+        port=scenario.ring.port,
+        features=scenario.daemon.server_features,
+        wakes="any" if scenario.daemon.wakes is Wakes.ANY else "event",
+        # A page whose `connection` is 1 before the guest runs waits for its introduction.
+        introduce=bool(scenario.ring.connection),
+        drop_layers=scenario.daemon.drop_layers,
+    )
+    daemon = make(model, config, build_store(toolstack_store(scenario.store)))
+    return Setup(
+        guest,
+        daemon,
+        initial_memory(scenario.ring, scenario.daemon),
+        tuple(chain),
+        {guest.name: guest.name, daemon.name: str(model)},
+    )
+
+
+def initial_memory(ring: Ring, daemon: Daemon) -> bytes:
+    """Shared memory when the guest starts: the ring as the scenario says, no events.
+
+    The toolstack introduces a domain to the daemon before the domain runs, so what the daemon
+    advertises is on the page by then. A page whose `connection` is 1 still waits for that.
+    """
+    features = ring.server_features
+    if not ring.connection:
+        features |= daemon.server_features
+    memory = bytearray(shared.SHARED_SIZE)
+    memory[: shared.SHARED_INFO] = bytes([ring.fill]) * shared.SHARED_INFO
+    fields = {
+        Interface.REQ_CONS: ring.req_index,
+        Interface.REQ_PROD: ring.req_index,
+        Interface.RSP_CONS: ring.rsp_index,
+        Interface.RSP_PROD: ring.rsp_index,
+        Interface.SERVER_FEATURES: features,
+        Interface.CONNECTION: ring.connection,
+        Interface.ERROR: 0,
+        Interface.EVTCHN_PORT: 0,
+    }
+    assert min(fields) == 2 * XENSTORE_RING_SIZE
+    for offset, value in fields.items():
+        shared.store(memory, shared.RING + offset, 4, value)
+    return bytes(memory)
+
+
+def _image(scenario: Scenario, stage: ScenarioStage, overrides: dict[str, Path]) -> Image:
+    path = overrides.pop(stage.name, None) or scenario.image_path(stage)
+    try:
+        return load_image(stage.name, find_image(stage.name) if path is None else path)
+    except InputError as error:
+        raise type(error)(f"{scenario.name}: boot.chain: {error}") from None
+
+
+def _requests(scenario: Scenario, stage: ScenarioStage) -> tuple[str, ...]:
+    if stage.requests is not None:
+        return stage.requests
+    if stage.is_path:
+        return ()  # somebody else's image: it knows what it wants
+    if stage.name == "frontend":
+        return requests_of_frontend(scenario.store)
+    return requests_of_firmware(scenario.store)

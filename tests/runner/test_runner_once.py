@@ -1,0 +1,100 @@
+"""One execution: run, saved, replayed; on our images and on Debian's hvmloader."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from guestsim.errors import InputError
+from guestsim.explore import trace_bytes
+from guestsim.runner import run_once, save_schedule, set_up
+from guestsim.runner.once import replay_once, scenario_of
+from guestsim.runner.symbolize import symbolize
+from guestsim.scenario import load_one
+from guestsim.trace import Kind, Outcome
+
+SCENARIOS = Path(__file__).parent.parent.parent / "scenarios"
+REPLAYS = 1000
+HVMLOADER = Path(os.environ.get("GUESTSIM_HVMLOADER", "/usr/lib/xen-4.17/boot/hvmloader"))
+
+needs_hvmloader = pytest.mark.skipif(
+    not HVMLOADER.exists(), reason=f"Debian's hvmloader is not there: {HVMLOADER}"
+)
+
+
+def test_a_schedule_replayed_a_thousand_times_gives_the_same_bytes(tmp_path: Path) -> None:
+    scenario = load_one(SCENARIOS / "torn-reset.toml#legacy")
+    setup = set_up(scenario)
+    run, _ = run_once(scenario, setup)
+    path = tmp_path / "torn.schedule.json"
+    save_schedule(run, scenario, setup, path)
+    schedule, _, fresh = scenario_of(path, {})
+    expected = trace_bytes(run.events)
+    for number in range(REPLAYS):
+        again = replay_once(schedule, fresh, max_ops=100_000)
+        assert trace_bytes(again.events) == expected, f"replay {number} differs"
+
+
+@pytest.mark.parametrize("variant", ["closing"])
+def test_a_sampled_execution_is_found_again_by_its_seed(variant: str) -> None:
+    scenario = load_one(SCENARIOS / f"torn-reset.toml#{variant}")
+    setup = set_up(scenario)
+    first, number = run_once(scenario, setup, seed=7)
+    assert number == 7
+    again, _ = run_once(scenario, set_up(scenario), seed=7)
+    assert trace_bytes(first.events) == trace_bytes(again.events)
+    other, _ = run_once(scenario, setup, seed=8)
+    assert trace_bytes(first.events) != trace_bytes(other.events)
+
+
+def test_an_outcome_that_no_sample_has_is_said() -> None:
+    scenario = load_one(SCENARIOS / "torn-reset.toml#closing")
+    with pytest.raises(InputError, match="none of 25 executions ends refused"):
+        run_once(scenario, set_up(scenario), outcome=Outcome.REFUSED)
+
+
+def test_what_the_guest_said_about_its_failure_is_kept() -> None:
+    scenario = load_one(SCENARIOS / "silent-corruption.toml#stale-reply")
+    run, _ = run_once(scenario, set_up(scenario))
+    assert run.outcome is Outcome.CORRUPTED
+    assert run.hints == (
+        'wrong reply: read device/vbd/51712/backend: expected "/local/domain/0/backend/vbd/1/51712"'
+        ', got "seabios"',
+    )
+
+
+def test_sites_get_functions_and_lines() -> None:
+    scenario = load_one(SCENARIOS / "torn-reset.toml#legacy")
+    setup = set_up(scenario)
+    run, _ = run_once(scenario, setup)
+    lines = {
+        (event.op.site.file, event.op.site.function)
+        for event in symbolize(run, setup.images).events
+        if event.actor == "guest"
+    }
+    assert ("reset.c", "reset_poison") in lines
+    assert not any(function == "" for _, function in lines)
+
+
+@needs_hvmloader
+def test_debians_hvmloader_boots_to_its_hand_over_and_tears() -> None:
+    scenario = load_one(SCENARIOS / "real" / "torn-reset.toml#legacy")
+    setup = set_up(scenario, {"hvmloader": HVMLOADER})
+    run, _ = run_once(scenario, setup)
+    assert run.outcome is Outcome.REFUSED
+    requests = sum(
+        event.op.kind is Kind.SEND for event in run.events if event.op.site.stage == "hvmloader"
+    )
+    assert requests == 28, "hvmloader notifies once for each request"
+
+
+@needs_hvmloader
+def test_debians_hvmloader_closes_the_ring_where_it_can() -> None:
+    scenario = load_one(SCENARIOS / "real" / "torn-reset.toml#closing")
+    setup = set_up(scenario, {"hvmloader": HVMLOADER})
+    run, _ = run_once(scenario, setup, seed=1)
+    assert run.outcome is Outcome.CONNECTED
+    assert "Invoking SeaBIOS" in setup.guest.console
+    assert setup.guest.notices == ()

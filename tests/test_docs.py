@@ -1,0 +1,57 @@
+"""The documentation says what the code says: commands, timelines and rules in it are real."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from guestsim.rules import ALL
+from guestsim.trace import Rule
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+
+
+def plain(text: str) -> str:
+    """Without line breaks and quote marks."""
+    return " ".join(text.replace("\n> ", " ").split())
+
+
+@pytest.mark.parametrize("rule", ALL, ids=lambda rule: rule.name)
+def test_every_rule_is_in_the_docs_in_its_own_words(rule: Rule) -> None:
+    text = plain((ROOT / "docs" / "rules.md").read_text())
+    assert f"`{rule.name}`" in text
+    assert rule.text in text
+    assert f"Section: {rule.section}." in text
+
+
+def test_the_readme_shows_two_commands_that_install() -> None:
+    assert re.findall(r"^\$ (pip install .*&& .*)$", README, re.MULTILINE) == [
+        "pip install -e . && guestsim check scenarios/",
+        "pip install -e '.[test]' && pytest",
+    ]
+
+
+def test_the_timeline_in_the_readme_is_what_is_printed() -> None:
+    shown = re.search(r"^\$ guestsim (run [^\n]*)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    assert shown is not None
+    done = subprocess.run(
+        [sys.executable, "-m", "guestsim", *shown[1].split()],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=ROOT,
+        check=True,
+    )
+    assert shown[2] == done.stdout, "copy what the command prints now into README.md"
+
+
+def test_every_scenario_is_in_the_readme_and_teaches_something() -> None:
+    for path in sorted((ROOT / "scenarios").rglob("*.toml")):
+        name = path.relative_to(ROOT / "scenarios").with_suffix("")
+        assert f"| `{name}` |" in README, f"README.md does not list {name}"
+        assert path.read_text().startswith("# "), f"{name} does not open with what it teaches"
