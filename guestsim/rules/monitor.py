@@ -4,6 +4,10 @@ A rule says in `places` what it needs: a field (`"req_prod"`: every load and sto
 kind (`"WAIT"`), or both, with or without an actor in front (`"STORE req_prod"`,
 `"guest LOAD rsp"`, `"daemon SEND"`). The load half of an atomic read-modify-write counts as a
 LOAD. An access that touches several fields is shown one field at a time.
+
+Memory is what all actors share. With store buffers (x86-TSO) a store is an event when it reaches
+memory, and a load has the value that its actor got, be it from its own buffer: the rules are
+written so that neither makes a legal run look wrong.
 """
 
 from __future__ import annotations
@@ -67,6 +71,9 @@ class Monitor:
         `memory` is the shared memory before the event. Pure: the same arguments give the same
         answer, and histories may be kept and gone on from any number of times. Where no rule's
         history changes, the answer is the same object.
+
+        A run of stores by one actor and stage to consecutive addresses of one buffer (`req` or
+        `rsp`) may be shown as one long store, for a search that takes such a run as one step.
         """
         changed: list[Hashable] | None = None
         violations: list[Violation] = []

@@ -1,12 +1,9 @@
-"""The rules as an observer of executions."""
+"""The rules as executions and searches want them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from guestsim.explore import Observer
-from guestsim.rules import ALL, Monitor
-from guestsim.trace import Event, Violation
+from guestsim.rules import ALL, Monitor, Watch
 
 __all__ = ["rule_observer"]
 
@@ -15,11 +12,4 @@ _MONITOR = Monitor(ALL)
 
 def rule_observer() -> Observer:
     """A fresh observer of all rules, for one execution."""
-    histories = _MONITOR.initial
-
-    def observe(memory: bytearray, event: Event) -> Iterable[Violation] | None:
-        nonlocal histories
-        histories, violations = _MONITOR.step(histories, memory, event)
-        return violations
-
-    return observe
+    return Watch(_MONITOR).see

@@ -52,6 +52,8 @@ class Way:
     """The guest keeps its own index in a register and loads only the other's."""
     check_connection_late: bool = False
     """The daemon looks at `connection` after it has loaded the indices, not before."""
+    signal_late: bool = False
+    """Each side signals only when it is about to wait, once for all that it has moved."""
     reset_to: int = 0
     """Where a close by the protocol leaves the indices."""
     in_flight: bool = False
@@ -80,8 +82,11 @@ class Side:
     bug: str
     peer: tuple[int, int, int]
     """(address, size, bits) of the other end's pending bit."""
+    mine: tuple[int, int, int]
+    """The same of its own end."""
     check: Flag
     own: dict[int, int] = field(default_factory=dict)
+    owes: bool = False
 
     def load(self, address: int, size: int = 4, flags: Flag = Flag.NONE) -> Op:
         return Op(Kind.LOAD, address, size, 0, Site(self.stage), flags)
@@ -92,6 +97,20 @@ class Side:
     def signal(self) -> Op:
         address, size, bits = self.peer
         return Op(Kind.SEND, address, size, bits, Site(self.stage))
+
+    def tell(self) -> Steps:
+        if self.way.signal_late:
+            self.owes = True
+        else:
+            yield self.signal()
+
+    def wait(self) -> Steps:
+        if self.owes:
+            self.owes = False
+            yield self.signal()
+        address, size, bits = self.mine
+        flags = Flag.CONSUME | Flag.SPURIOUS if self.check else Flag.CONSUME
+        yield Op(Kind.WAIT, address, size, bits, Site(self.stage), flags)
 
     def sample(self, cons: int, prod: int) -> Generator[Op, int, tuple[int, int]]:
         if self.way.own_cached and not self.check:
@@ -150,7 +169,7 @@ class Side:
         if self.bug != "index-before-data":
             yield from self.move(prod_at, length)
         if self.bug != "silent-write":
-            yield self.signal()
+            yield from self.tell()
         return length
 
     def read_some(self, wanted: int) -> Generator[Op, int, bytes]:
@@ -170,7 +189,7 @@ class Side:
             data[at - cons : at - cons + size] = value.to_bytes(size, "little")
         yield from self.move(cons_at, length)
         if self.bug != "silent-read":
-            yield self.signal()
+            yield from self.tell()
         return bytes(data)
 
 
@@ -185,12 +204,9 @@ class Guest(Side):
             (1024, RSP_CONS, RSP_PROD),
             way.guest_bug,
             server_pending_place(),
+            pending_place(PORT),
             Flag.NONE,
         )
-
-    def wait(self) -> Op:
-        address, size, bits = pending_place(PORT)
-        return Op(Kind.WAIT, address, size, bits, Site(self.stage), Flag.CONSUME)
 
     def run(self) -> Steps:
         yield from self.stage_of_boot(close=True)
@@ -199,11 +215,13 @@ class Guest(Side):
         if self.bug == "assumes-zero":
             yield self.store(0, 2, 1)
         yield from self.stage_of_boot(close=False)
+        if self.owes:
+            yield self.signal()
         yield Op(Kind.HALT, site=Site(self.stage), end=End(Outcome.CONNECTED, "is done"))
 
     def stage_of_boot(self, *, close: bool) -> Steps:
         while (yield self.load(CONNECTION)):
-            yield self.wait()
+            yield from self.wait()
         if self.bug == "writes-features":
             yield self.store(FEATURES, 1)
         for number, (asked, answered) in enumerate(self.way.sizes, start=1):
@@ -238,7 +256,7 @@ class Guest(Side):
         if self.bug == "clears-connection":
             yield self.store(CONNECTION, 0)
         while (yield self.load(CONNECTION)):
-            yield self.wait()
+            yield from self.wait()
 
     def legacy_reset(self) -> Steps:
         for at in range(2048):
@@ -264,7 +282,7 @@ class Guest(Side):
             sent = yield from self.write_some(data)
             data = data[sent:]
             if not sent:
-                yield self.wait()
+                yield from self.wait()
 
     def receive(self, length: int) -> Generator[Op, int, bytes]:
         data = b""
@@ -274,7 +292,7 @@ class Guest(Side):
             part = yield from self.read_some(length - len(data))
             data += part
             if not part:
-                yield self.wait()
+                yield from self.wait()
         return data
 
 
@@ -289,6 +307,7 @@ class Daemon(Side):
             (0, REQ_CONS, REQ_PROD),
             way.daemon_bug,
             pending_place(PORT),
+            server_pending_place(),
             Flag.CHECK,
         )
         self.received = b""
@@ -314,9 +333,7 @@ class Daemon(Side):
             if self.bug == "goes-on-after-error" and self.answered == 2:
                 yield self.store(ERROR, 3)
             if not moved:
-                address, size, bits = server_pending_place()
-                flags = Flag.CONSUME | Flag.SPURIOUS
-                yield Op(Kind.WAIT, address, size, bits, Site(self.stage), flags)
+                yield from self.wait()
 
     def serve(self) -> Generator[Op, int, bool]:
         cons, prod = yield from self.sample(REQ_CONS, REQ_PROD)
@@ -388,66 +405,105 @@ def initial_memory(way: Way) -> bytes:
     return bytes(memory)
 
 
+See = Callable[[bytearray, Event], object]
+
+
+class Table:
+    """Shared memory with two players at it, and the trace of what reaches memory.
+
+    With `buffered`, plain stores wait in a buffer of their actor, first in, first out, as on
+    x86-TSO: loads of the same actor see them, and nobody moves on from anything else before the
+    buffer is empty.
+    """
+
+    def __init__(self, way: Way, see: See | None, *, buffered: bool) -> None:
+        self.memory = bytearray(initial_memory(way))
+        self.events: list[Event] = []
+        self.buffers: dict[str, list[Op]] = {"guest": [], "daemon": []}
+        self._see = see
+        self._buffered = buffered
+        self._players = {"guest": Guest(way).run(), "daemon": Daemon(way).run()}
+        self.waiting = {name: next(player) for name, player in self._players.items()}
+
+    def awake(self, name: str) -> bool:
+        """Whether the player can move other than by a spurious end of its wait."""
+        op = self.waiting[name]
+        return op.kind is not Kind.WAIT or ready(self.memory, op)
+
+    def move(self, name: str) -> None:
+        """The player's next op; an atomic with both halves."""
+        op = self.waiting[name]
+        if op.kind is Kind.STORE and self._buffered and not op.flags & Flag.LOCKED:
+            self.buffers[name].append(op)
+            value = 0
+        elif op.kind is Kind.LOAD:
+            value = self._load(name, op)
+            self._record(name, op, value)
+        else:
+            self.commit(name, len(self.buffers[name]))
+            value = self._result(op)
+            self._record(name, op, value)
+        if op.kind is Kind.HALT:
+            return
+        self.waiting[name] = self._players[name].send(value)
+        if op.kind is Kind.RMW:
+            self.move(name)
+
+    def commit(self, name: str, count: int) -> None:
+        """Let the oldest stores of the player's buffer reach memory."""
+        for op in self.buffers[name][:count]:
+            self._record(name, op, op.value)
+        del self.buffers[name][:count]
+
+    def _load(self, name: str, op: Op) -> int:
+        if not self.buffers[name]:
+            return load(self.memory, op.address, op.size)
+        mine = bytearray(self.memory)
+        for buffered in self.buffers[name]:
+            store(mine, buffered.address, buffered.size, buffered.value)
+        return load(mine, op.address, op.size)
+
+    def _result(self, op: Op) -> int:
+        if op.kind is Kind.RMW:
+            return load(self.memory, op.address, op.size)
+        if op.kind is Kind.WAIT:
+            return int(ready(self.memory, op))
+        return op.value if op.kind is Kind.STORE else 0
+
+    def _record(self, name: str, op: Op, value: int) -> None:
+        event = Event(name, op, value)
+        if self._see:
+            self._see(self.memory, event)
+        self.events.append(event)
+        if op.kind is Kind.STORE:
+            store(self.memory, op.address, op.size, op.value)
+        elif op.kind is Kind.SEND:
+            send(self.memory, op)
+        elif op.kind is Kind.WAIT:
+            take(self.memory, op)
+
+
 def play(
-    way: Way,
-    seed: int,
-    see: Callable[[bytearray, Event], object] | None = None,
-    limit: int = 100_000,
+    way: Way, seed: int, see: See | None = None, *, limit: int = 100_000, buffered: bool = False
 ) -> list[Event]:
     """Run both sides until the guest halts; the trace. `see` gets each event and the memory
     before it. Hung after `limit` events."""
     schedule = random.Random(seed)
-    memory = bytearray(initial_memory(way))
-    players = {"guest": Guest(way).run(), "daemon": Daemon(way).run()}
-    waiting = {name: next(player) for name, player in players.items()}
-    events: list[Event] = []
+    table = Table(way, see, buffered=buffered)
     while True:
-        free = [
-            name
-            for name, op in waiting.items()
-            if op.kind is not Kind.WAIT or op.flags & Flag.SPURIOUS or ready(memory, op)
-        ]
-        name = schedule.choice(free)
+        name = schedule.choice(("guest", "daemon"))
         # Short runs tear; long ones fill the rings.
         for _ in range(schedule.choice((1, 1, 2, 5, 40, 1000))):
-            op = waiting[name]
-            asleep = op.kind is Kind.WAIT and not ready(memory, op)
-            if asleep and not (op.flags & Flag.SPURIOUS and schedule.random() < 0.2):
-                break
-            event = Event(name, op, _result(memory, op))
-            if see:
-                see(memory, event)
-            events.append(event)
-            _perform(memory, op)
+            op = table.waiting[name]
+            if not table.awake(name):
+                spurious = op.flags & Flag.SPURIOUS and schedule.random() < 0.2
+                if not spurious:
+                    table.commit(name, len(table.buffers[name]))
+                    break
+            table.move(name)
             if op.kind is Kind.HALT:
-                return events
-            waiting[name] = players[name].send(event.value)
-            if op.kind is Kind.RMW:
-                # Nobody moves between the halves.
-                half = Event(name, waiting[name], waiting[name].value)
-                if see:
-                    see(memory, half)
-                events.append(half)
-                _perform(memory, half.op)
-                waiting[name] = players[name].send(0)
-        if len(events) > limit:
+                return table.events
+        other = schedule.choice(("guest", "daemon"))
+        table.commit(other, schedule.choice((0, 1, 3, 1000)))
+        if len(table.events) > limit:
             raise Hung(f"no end after {limit} events")
-
-
-def _result(memory: bytearray, op: Op) -> int:
-    if op.kind in (Kind.LOAD, Kind.RMW):
-        return load(memory, op.address, op.size)
-    if op.kind is Kind.STORE:
-        return op.value
-    if op.kind is Kind.WAIT:
-        return int(ready(memory, op))
-    return 0
-
-
-def _perform(memory: bytearray, op: Op) -> None:
-    if op.kind is Kind.STORE:
-        store(memory, op.address, op.size, op.value)
-    elif op.kind is Kind.SEND:
-        send(memory, op)
-    elif op.kind is Kind.WAIT:
-        take(memory, op)

@@ -255,6 +255,22 @@ def test_the_live_engine_numbers_the_step_in_the_middle_of_a_run() -> None:
     ]
 
 
+def test_a_run_ends_where_another_actor_or_stage_goes_on() -> None:
+    run = [guest.store("req", 0, at=at, size=1) for at in range(4)]
+    steps = [
+        guest.load("req_prod"),
+        *run,
+        guest.at("kernel").store("req", 0, at=4, size=1),
+        *(guest.at("kernel").store("req", 0, at=at, size=1) for at in range(5, 8)),
+        daemon.at("kernel").store("req", 0, at=8, size=1),
+    ]
+    found = check_trace(ring(), perform_all(ring(), steps))
+    assert [(violation.rule, violation.step) for violation in found] == [
+        ("start-state", 5),
+        ("data-owner", 9),
+    ], found
+
+
 def test_see_gives_each_broken_rule_once() -> None:
     watch = Watch(Monitor())
     memory = bytearray(ring(22))

@@ -143,6 +143,12 @@ def test_wire_sane_drops_both_streams_at_a_reset_by_the_protocol() -> None:
     expect("wire-sane", ring(), late, {last(late): "answers no request"})
 
 
+def test_wire_sane_does_not_read_a_ring_that_is_being_reset() -> None:
+    # The server had not seen the request to close when it published these bytes.
+    steps = flat(guest.store("connection", 1), put("rsp", 0, b"\xff" * 16))
+    expect("wire-sane", ring(), steps, {})
+
+
 def test_wire_sane_starts_on_a_packet_boundary_after_a_reset_by_hand() -> None:
     steps = flat(
         put("req", 0, READ[:20]),
