@@ -14,4 +14,7 @@ void reset_poison(void);
 /* The first half of it: the fill alone. */
 void reset_poison_fill(void);
 
+/* The second half of it: the four indices. */
+void reset_indices(void);
+
 #endif

@@ -7,10 +7,10 @@ from typing import Any
 
 from guestsim.daemon import oxenstored, rfc_v2, xenstored
 from guestsim.daemon.actor import GeneratorActor, Point
-from guestsim.daemon.config import DaemonConfig
+from guestsim.daemon.config import DaemonConfig, Mistake
 from guestsim.xenstore import Store
 
-__all__ = ["MODELS", "DaemonConfig", "GeneratorActor", "Point", "make"]
+__all__ = ["MODELS", "DaemonConfig", "GeneratorActor", "Mistake", "Point", "make"]
 
 MODELS: dict[str, Callable[[DaemonConfig, Store], GeneratorActor[Any]]] = {
     "xenstored": xenstored.make,

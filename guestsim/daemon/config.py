@@ -6,7 +6,15 @@ from typing import Literal
 
 import msgspec
 
-__all__ = ["DaemonConfig"]
+__all__ = ["DaemonConfig", "Mistake"]
+
+Mistake = Literal["clears-early", "looks-late", "no-signal", "never-clears"]
+"""What a daemon can get wrong in closing the ring.
+
+`clears-early`: it stores `connection` = 0 before the zeroes of the indices. `looks-late`: it loads
+a pair of indices, finds `connection` set, resets the ring, and goes on with the pair that it holds.
+`no-signal`: it does not signal after the close. `never-clears`: it leaves `connection` at 1.
+"""
 
 
 class DaemonConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,3 +36,5 @@ class DaemonConfig(msgspec.Struct, frozen=True, kw_only=True):
     drop_layers: bool = False
     """`rfc-v2`: a close drops partial messages, requests and replies in flight, watches and
     transactions. The draft does not say; False takes its silence literally."""
+    mistake: Mistake | None = None
+    """`oxenstored`: close the ring with this mistake. None: as the real daemon does."""

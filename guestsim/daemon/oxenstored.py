@@ -31,6 +31,8 @@ whose pieces depend on the processor; here they are those of the first half. Quo
 modelled. The upstream code leaves a closed connection's watches in the table that events are
 matched against (`Connections.t.watches`), only the connection's own table is cleared; here they are
 gone, as docs/misc/xenstore-ring.txt promises.
+
+`DaemonConfig.mistake` makes it close the ring wrongly, in one of four ways that no release does.
 """
 
 from __future__ import annotations
@@ -49,7 +51,7 @@ from guestsim.abi.xs_wire import (
     ServerFeature,
 )
 from guestsim.daemon.actor import GeneratorActor
-from guestsim.daemon.config import DaemonConfig
+from guestsim.daemon.config import DaemonConfig, Mistake
 from guestsim.daemon.memcpy import copy_in, copy_out
 from guestsim.daemon.parts import (
     U32,
@@ -151,7 +153,9 @@ class RingDaemon:
         self._write_fence = Op(Kind.FENCE, site=self._write)
         self._write_again = load(Interface.RSP_PROD, self._write)
         self._write_notify = notify(config.port, site("write_mmap", "xb.ml"))
-        self._close_ops = tuple(_close_ops(config.port, self._reset, site("reconnect", "xb.ml")))
+        self._looks_late = config.mistake == "looks-late"
+        reconnect = site("reconnect", "xb.ml")
+        self._close_ops = tuple(_close_ops(config.port, self._reset, reconnect, config.mistake))
         self._test = test_event(main)
         self._take = wait_event(main, spurious=False)
         self._sleep_event = wait_event(main, spurious=False)
@@ -181,7 +185,9 @@ class RingDaemon:
         cons = yield self._read_cons
         prod = yield self._read_prod
         if (yield self._read_connection) != ConnectionState.XENSTORE_CONNECTED:
-            return _with(state, phase=Phase.CLOSE_INPUT)
+            if not self._looks_late:
+                return _with(state, phase=Phase.CLOSE_INPUT)
+            state = yield from self._reconnect(state)
         yield self._read_fence
         there = (prod - cons) & U32
         if there > XENSTORE_RING_SIZE:
@@ -225,19 +231,23 @@ class RingDaemon:
         # What comes from the queue is out of it, whatever happens to it.
         message = state.partial or state.queue[0]
         left = state if state.partial else _with(state, queue=state.queue[1:])
+        sent = state.sent
         cons = yield self._write_cons
         prod = yield self._write_prod
         if (yield self._write_connection) != ConnectionState.XENSTORE_CONNECTED:
-            return _with(left, phase=Phase.CLOSE_OUTPUT)
+            if not self._looks_late:
+                return _with(left, phase=Phase.CLOSE_OUTPUT)
+            state = left = yield from self._reconnect(state)
         yield self._write_fence
         used = (prod - cons) & U32
         if used > XENSTORE_RING_SIZE:
             yield from self._halt_if_bad(state)
             return self._continued(left)
-        length = min(len(message) - state.sent, XENSTORE_RING_SIZE - used)
-        sent = state.sent + length
+        length = min(len(message) - sent, XENSTORE_RING_SIZE - used)
+        part = message[sent : sent + length]
+        sent += length
         if length:
-            yield from self._copy_out(prod % XENSTORE_RING_SIZE, message[state.sent : sent])
+            yield from self._copy_out(prod % XENSTORE_RING_SIZE, part)
             yield self._write_fence
             prod = yield self._write_again
             note = reply_note(message, sent)
@@ -259,15 +269,18 @@ class RingDaemon:
             yield refused_indices(Interface.REQ_CONS, *state.bad, self._read, _VERDICT)
 
     def _close(self, state: State) -> Steps:
+        fresh = yield from self._reconnect(state)
+        if state.phase is Phase.CLOSE_INPUT:
+            return _with(fresh, phase=Phase.OUTPUT)
+        return self._looped(fresh)
+
+    def _reconnect(self, state: State) -> Steps:
         """`reconnect`. `work_again` stays as it was."""
         for op in self._close_ops:  # noqa: UP028 (a tuple's iterator cannot be sent to)
             yield op
         yield from self._halt_if_bad(state)
         server = reset(state.server, self._config.domid, restart_ids=True)
-        fresh = State(state.phase, server, again=state.again, credit=state.credit)
-        if state.phase is Phase.CLOSE_INPUT:
-            return _with(fresh, phase=Phase.OUTPUT)
-        return self._looped(fresh)
+        return State(state.phase, server, again=state.again, credit=state.credit)
 
     def _looped(self, state: State) -> State:
         """The end of a pass: it has used up a credit."""
@@ -301,19 +314,30 @@ def make(config: DaemonConfig, contents: Store) -> GeneratorActor[State]:
     return GeneratorActor(start, RingDaemon(config).turn)
 
 
-def _close_ops(port: int, site: Site, notifier: Site) -> Generator[Op, None, None]:
+def _close_ops(
+    port: int, site: Site, notifier: Site, mistake: Mistake | None
+) -> Generator[Op, None, None]:
     """`ml_interface_close` as compiled: the first 8 bytes of the fill, all four indices in one
     store of 16, the last 8 bytes, the fill again from its second 8 bytes on; then a barrier."""
     ones = (1 << 64) - 1
     last = Interface.REQ_CONS - 8
+    indices = Op(Kind.STORE, int(Interface.REQ_CONS), 16, 0, site, note="all four indices at once")
+    clear = store(Interface.CONNECTION, 0, site, "the ring is closed and open again")
+    early = mistake == "clears-early"
     yield Op(Kind.STORE, int(Interface.REQ), 8, ones, site)
-    yield Op(Kind.STORE, int(Interface.REQ_CONS), 16, 0, site, note="all four indices at once")
+    if not early:
+        yield indices
     yield Op(Kind.STORE, last, 8, ones, site)
     for address in range(Interface.REQ + 8, Interface.REQ_CONS, 8):
         yield Op(Kind.STORE, address, 8, ones, site)
+    if early:
+        yield clear
+        yield indices
     yield Op(Kind.FENCE, site=site)
-    yield store(Interface.CONNECTION, 0, site, "the ring is closed and open again")
-    yield notify(port, notifier)
+    if not early and mistake != "never-clears":
+        yield clear
+    if mistake != "no-signal":
+        yield notify(port, notifier)
 
 
 def _wanted(received: bytes) -> int:

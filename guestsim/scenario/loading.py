@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from guestsim.errors import InputError
-from guestsim.scenario.models import Scenario, ScenarioFile, Sections
+from guestsim.scenario.models import MemoryModel, Scenario, ScenarioFile, Sections
 from guestsim.scenario.problem import Key, Problem, escaped, key_path, printable, quoted
 from guestsim.scenario.sense import OPTIONS, check_line, check_name, check_sense
 from guestsim.scenario.shape import check_shape
@@ -33,7 +34,7 @@ def load(path: Path) -> tuple[Scenario, ...]:
     """
     file, wanted = _split(path)
     try:
-        scenarios = _scenarios(file, _parse(file, _read(file)))
+        scenarios = _each_model(_scenarios(file, _parse(file, _read(file))))
     except Problem as problem:
         where = f"{key_path(problem.key)}: " if problem.key else ""
         raise _error(file, where + problem.message) from None
@@ -166,6 +167,27 @@ def _not_toml(message: str, text: str) -> str:
     what = printable(message[: match.start()])
     advice = '; a key with a "/" needs quotes' if lines[line - 1][column - 1 :][:1] == "/" else ""
     return f"line {line}, column {column}: not valid TOML: {what}{advice}"
+
+
+def _each_model(scenarios: tuple[Scenario, ...]) -> tuple[Scenario, ...]:
+    """`sc+tso` is two scenarios, each like a variant of its own."""
+    found: list[Scenario] = []
+    for scenario in scenarios:
+        if scenario.search.memory_model is not MemoryModel.BOTH:
+            found.append(scenario)
+            continue
+        for model in (MemoryModel.SC, MemoryModel.TSO):
+            variant = "-".join(filter(None, (scenario.variant, model)))
+            search = replace(scenario.search, memory_model=model)
+            title = f"{scenario.title}, under {model}"
+            found.append(replace(scenario, search=search, variant=variant, title=title))
+    names = [scenario.variant for scenario in found]
+    for name in names:
+        if names.count(name) > 1:
+            raise Problem(
+                ("search", "memory_model"), f"{quoted(str(name))} is the name of two variants"
+            )
+    return tuple(found)
 
 
 def _scenarios(path: Path, document: dict[str, Any]) -> tuple[Scenario, ...]:

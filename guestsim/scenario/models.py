@@ -27,6 +27,7 @@ __all__ = [
     "Frequency",
     "Judgement",
     "MemoryModel",
+    "Mistake",
     "Ring",
     "Rules",
     "Runner",
@@ -68,6 +69,15 @@ class Wakes(StrEnum):
     EVENT = "event"
 
 
+class Mistake(StrEnum):
+    """What the daemon gets wrong in closing the ring."""
+
+    CLEARS_EARLY = "clears-early"
+    LOOKS_LATE = "looks-late"
+    NO_SIGNAL = "no-signal"
+    NEVER_CLEARS = "never-clears"
+
+
 class Strategy(StrEnum):
     """How executions are chosen."""
 
@@ -83,6 +93,8 @@ class MemoryModel(StrEnum):
 
     SC = "sc"
     TSO = "tso"
+    BOTH = "sc+tso"
+    """Two scenarios, one for each."""
 
 
 class Runner(StrEnum):
@@ -107,7 +119,7 @@ class Judgement(StrEnum):
     BROKEN = "broken"
 
 
-DEFAULT_STRATEGY: Final = Strategy.RANDOM
+DEFAULT_STRATEGY: Final = Strategy.EXHAUSTIVE
 
 _FEATURE_BITS: Final = {
     Feature.RECONNECTION: ServerFeature.XENSTORE_SERVER_FEATURE_RECONNECTION,
@@ -228,6 +240,10 @@ class Daemon(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
             "flight. The draft does not say."
         ),
     ] = False
+    mistake: Annotated[
+        Mistake | None,
+        Meta(description="oxenstored: what it gets wrong in closing the ring."),
+    ] = None
 
     @property
     def server_features(self) -> int:

@@ -26,6 +26,7 @@ from guestsim.scenario.models import (
     Feature,
     Frequency,
     Judgement,
+    MemoryModel,
     Runner,
     Scenario,
     Search,
@@ -51,6 +52,7 @@ OPTIONS: Final[dict[tuple[str, str], dict[str, frozenset[str]]]] = {
         "features": frozenset({DaemonModel.XENSTORED, DaemonModel.OXENSTORED}),
         "version": frozenset({DaemonModel.RFC_V2}),
         "drop_layers": frozenset({DaemonModel.RFC_V2}),
+        "mistake": frozenset({DaemonModel.OXENSTORED}),
     },
 }
 """By (table, the key that chooses): for each option that not every choice has, which ones do."""
@@ -152,6 +154,12 @@ def _check_daemon(daemon: Daemon) -> None:
 def _check_search(search: Search, boot: Boot) -> None:
     if search.strategy is Strategy.SCRIPT and not search.script:
         raise Problem(("search", "script"), 'strategy "script" needs a script of at least one step')
+    one_by_one = (Strategy.SCRIPT, Strategy.RANDOM, Strategy.PCT)
+    if search.memory_model is not MemoryModel.SC and search.strategy in one_by_one:
+        raise Problem(
+            ("search", "memory_model"),
+            f'"{search.memory_model}" is for exhaustive and bounded; {search.strategy} is under sc',
+        )
     stages = tuple(dict.fromkeys(stage.name for stage in boot.stages))
     for index, step in enumerate(search.script):
         _check_step(step, stages, ("search", "script", index))

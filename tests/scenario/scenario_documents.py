@@ -30,8 +30,13 @@ GOOD: tuple[dict[str, Any], ...] = (
             "server_features": 3,
             "port": 9,
         },
-        "daemon": {"model": "oxenstored", "features": ["error", 17], "wakes": "event"},
-        "search": {"strategy": "pct", "memory_model": "tso", "seed": 1, "runs": 2, "depth": 4},
+        "daemon": {
+            "model": "oxenstored",
+            "features": ["error", 17],
+            "wakes": "event",
+            "mistake": "no-signal",
+        },
+        "search": {"strategy": "pct", "memory_model": "sc", "seed": 1, "runs": 2, "depth": 4},
         "expect": {"connected": "sometimes", "hung": "never", "rules": {"all": "kept"}},
     },
     {

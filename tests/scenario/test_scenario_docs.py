@@ -84,6 +84,7 @@ def test_every_default_is_true(heading: str) -> None:
                 ("daemon", models.DaemonModel),
                 ("daemon", models.Feature),
                 ("daemon", models.Wakes),
+                ("Mistakes", models.Mistake),
                 ("search", models.Strategy),
                 ("search", models.MemoryModel),
                 ("Steps of script", models.Runner),
@@ -137,5 +138,5 @@ def test_no_choice_is_left_out_of_these_tests() -> None:
     }
     assert {cls.__name__ for cls in known} == {
         *("DaemonModel", "Feature", "Wakes", "Strategy", "MemoryModel", "Runner"),
-        *("Frequency", "Judgement"),
+        *("Frequency", "Judgement", "Mistake"),
     }

@@ -59,7 +59,8 @@ def request(line: str) -> str:
         # Values that are not among the choices.
         (LEAST + 'search.strategy = "exaustive"', 'search.strategy: "exaustive" is not one of '
          'exhaustive, bounded, random, script, pct; did you mean "exhaustive"?'),
-        (LEAST + 'search.memory_model = "arm"', 'search.memory_model: "arm" is not one of sc, tso'),
+        (LEAST + 'search.memory_model = "arm"', 'search.memory_model: "arm" is not one of sc, tso, '
+         'sc+tso'),
         (LEAST + 'daemon.model = "xenstore"', 'daemon.model: "xenstore" is not one of xenstored, '
          'oxenstored, rfc-v2; did you mean "xenstored"?'),
         (LEAST + 'daemon.features = ["error", "bit 17"]', 'daemon.features[1]: "bit 17" is not one '
@@ -140,7 +141,7 @@ def request(line: str) -> str:
         (LEAST + '[search]\nstrategy = "script"\nscript = [{ run = "guest" }]\nruns = 3',
          'search.runs: no option of strategy "script"; it belongs to pct and random'),
         (LEAST + '[search]\nscript = [{ run = "guest" }]',
-         'search.script: no option of strategy "random" (the default); it belongs to script'),
+         'search.script: no option of strategy "exhaustive" (the default); it belongs to script'),
         (LEAST + '[search]\nstrategy = "pct"\nbound = 2',
          'search.bound: no option of strategy "pct"; it belongs to bounded'),
         (LEAST + '[search]\nstrategy = "exhaustive"\nseed = 2',
@@ -151,6 +152,11 @@ def request(line: str) -> str:
          'daemon.version: no option of model "xenstored" (the default); it belongs to rfc-v2'),
         (LEAST + '[daemon]\nmodel = "rfc-v2"\nfeatures = []',
          'daemon.features: no option of model "rfc-v2"; it belongs to oxenstored and xenstored'),
+        (LEAST + 'daemon.mistake = "no-signal"',
+         'daemon.mistake: no option of model "xenstored" (the default); it belongs to oxenstored'),
+        (LEAST + '[daemon]\nmodel = "oxenstored"\nmistake = "nosignal"',
+         'daemon.mistake: "nosignal" is not one of clears-early, looks-late, no-signal, '
+         'never-clears; did you mean "no-signal"?'),
         (LEAST + 'daemon.features = ["error", 3, 1]',
          "daemon.features[2]: 1 is the same bit as error"),
         # Scripts.
@@ -196,8 +202,8 @@ def request(line: str) -> str:
          'connected = "always": an execution has one outcome'),
         (VARIANT + 'search.strategy = "script"', 'variant[1].search.script: strategy "script" '
          "needs a script of at least one step"),
-        (VARIANT + "search.bound = 1", 'variant[1].search.bound: no option of strategy "random" '
-         "(the default); it belongs to bounded"),
+        (VARIANT + "search.bound = 1", 'variant[1].search.bound: no option of strategy '
+         '"exhaustive" (the default); it belongs to bounded'),
         ("daemon.version = 3\n" + VARIANT, 'daemon.version: no option of model "xenstored" (the '
          'default); it belongs to rfc-v2 (in variant "a")'),
         (VARIANT + 'title = "a\\tb"', 'variant[1].title: must be one line of text, got "a\\tb"'),

@@ -194,7 +194,7 @@ model = "oxenstored"
 features = ["reconnection", "error"]
 
 [search]
-memory_model = "tso"
+memory_model = "sc"
 strategy = "pct"
 depth = 4
 seed = 9
@@ -237,7 +237,7 @@ def test_options_of_the_bases_choice_stay_behind() -> None:
     legacy, closing = load(write(SIDES))
     assert (legacy.search.depth, legacy.search.seed) == (4, 9)
     assert (closing.search.depth, closing.search.seed) == (Search().depth, 9)
-    assert closing.search.memory_model == "tso"
+    assert closing.search.memory_model == "sc"
     assert (legacy.daemon.server_features, closing.daemon.features) == (0b11, None)
 
 
@@ -319,3 +319,35 @@ def test_find_complains() -> None:
         with pytest.raises(InputError) as caught:
             find(paths)
         assert str(caught.value) == line
+
+
+BOTH = """
+title = "both memory models"
+[boot]
+chain = ["frontend"]
+[search]
+memory_model = "sc+tso"
+[expect]
+connected = "always"
+"""
+
+
+def test_both_memory_models_are_two_scenarios() -> None:
+    sc, tso = load(write(BOTH))
+    assert (sc.name, tso.name) == ("x.toml#sc", "x.toml#tso")
+    assert (sc.search.memory_model, tso.search.memory_model) == ("sc", "tso")
+    assert tso.title == "both memory models, under tso"
+    assert load_one(write(BOTH).with_name("x.toml#tso")) == tso
+
+
+def test_and_so_for_each_variant() -> None:
+    text = BOTH + '[[variant]]\nname = "a"\n[[variant]]\nname = "b"\nsearch.memory_model = "sc"\n'
+    assert [scenario.variant for scenario in load(write(text))] == ["a-sc", "a-tso", "b"]
+
+
+def test_a_variant_may_not_have_the_name_of_such_a_half() -> None:
+    text = (
+        BOTH + '[[variant]]\nname = "a"\n[[variant]]\nname = "a-tso"\nsearch.memory_model = "sc"\n'
+    )
+    with pytest.raises(InputError, match='"a-tso" is the name of two variants'):
+        load(write(text))

@@ -34,6 +34,7 @@ CHOICES: tuple[type[enum.StrEnum], ...] = (
     models.DaemonModel,
     models.Feature,
     models.Wakes,
+    models.Mistake,
     models.Strategy,
     models.MemoryModel,
     models.Runner,

@@ -1,0 +1,145 @@
+"""The four mistakes in closing the ring, access by access, each beside the daemon that makes
+none: what differs is the mistake alone."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import pytest
+from daemon_link import PORT, Guest, Link, words
+
+from guestsim.abi.xs_wire import Interface
+from guestsim.abi.xs_wire import XsdSockmsgType as T
+from guestsim.daemon import DaemonConfig, Mistake, make
+from guestsim.scenario import Mistake as InScenarios
+from guestsim.trace import Kind, Outcome
+from guestsim.xenstore import Message, build_store
+
+STORE = build_store({"abcde": "12345"})
+REQUEST = Message(T.XS_READ, 7, 0, b"abcde\0").encode()
+REPLY = Message(T.XS_READ, 7, 0, b"12345").encode()
+
+LOOK = ["R req_cons", "R req_prod", "R connection"]
+
+
+def link(mistake: Mistake | None) -> tuple[Link, Guest]:
+    """A daemon that has made its first pass and sleeps."""
+    made = Link(make("oxenstored", DaemonConfig(port=PORT, wakes="event", mistake=mistake), STORE))
+    made.run()
+    made.events.clear()
+    return made, Guest(made)
+
+
+def ask_to_close(guest: Guest) -> None:
+    guest.set_index(Interface.CONNECTION, 1)
+    guest.notify()
+
+
+def closing(mistake: Mistake | None) -> list[str]:
+    """What the daemon does from the wake-up on, without the fill."""
+    made, guest = link(mistake)
+    ask_to_close(guest)
+    return words(made.run(), data=False)
+
+
+def test_scenarios_know_the_same_mistakes() -> None:
+    assert set(get_args(Mistake)) == {mistake.value for mistake in InScenarios}
+
+
+RIGHT = ["poll", *LOOK, "W16 req_cons", "fence", "W connection", "notify"]
+
+
+def test_without_a_mistake() -> None:
+    assert closing(None) == RIGHT
+
+
+def test_clears_early() -> None:
+    assert closing("clears-early") == [
+        "poll",
+        *LOOK,
+        "W connection",
+        "W16 req_cons",
+        "fence",
+        "notify",
+    ]
+
+
+def test_clears_early_when_the_buffers_are_filled() -> None:
+    # What is left to race with is the one store of the indices.
+    made, guest = link("clears-early")
+    ask_to_close(guest)
+    made.run_until(Kind.STORE, Interface.CONNECTION)
+    assert bytes(made.memory[: Interface.REQ_CONS]) == b"\xff" * 2048
+    guest.set_index(Interface.REQ_PROD, 5)
+    made.step()
+    assert guest.index(Interface.CONNECTION) == 0
+    assert guest.index(Interface.REQ_PROD) == 5
+    made.step()
+    assert guest.index(Interface.REQ_PROD) == 0
+
+
+@pytest.mark.parametrize(
+    ("mistake", "missing"), [("no-signal", "notify"), ("never-clears", "W connection")]
+)
+def test_one_op_is_missing(mistake: Mistake, missing: str) -> None:
+    assert closing(mistake) == [word for word in RIGHT if word != missing]
+
+
+def test_never_clears_comes_to_rest() -> None:
+    made, guest = link("never-clears")
+    ask_to_close(guest)
+    made.run()
+    assert made.asleep
+    assert guest.notified
+    assert guest.index(Interface.CONNECTION) == 1
+
+
+def test_looks_late_without_anything_on_the_ring_is_right() -> None:
+    # It goes on with the pair that it holds, which is empty.
+    assert closing("looks-late") == [*RIGHT, "fence"]
+
+
+def test_looks_late_reads_from_the_ring_that_it_has_reset() -> None:
+    made, guest = link("looks-late")
+    guest.put(REQUEST[:8])
+    ask_to_close(guest)
+    made.run_until(Kind.HALT, 0)
+    done = words(made.events)
+    after = done.index("W connection")
+    assert done[after : after + 8] == [
+        "W connection",
+        "notify",
+        "fence",
+        "R8 req+0",
+        "R8 req+0",
+        "fence",
+        "R req_cons",
+        "W req_cons",
+    ]
+    read = {e.value for e in made.events if e.op.kind is Kind.LOAD and e.op.size == 8}
+    assert read == {2**64 - 1}, "the bytes of the fill, not those of the request"
+    # req_cons = 8 has overtaken req_prod = 0.
+    end = made.op.end
+    assert end is not None
+    assert end.outcome is Outcome.REFUSED
+    assert [sample.value for sample in end.samples] == [8, 0]
+
+
+def test_looks_late_writes_into_the_ring_that_it_has_reset() -> None:
+    made, guest = link("looks-late")
+    guest.put(REQUEST)
+    guest.notify()
+    made.run_until(Kind.LOAD, Interface.RSP_CONS)
+    guest.set_index(Interface.CONNECTION, 1)
+    made.run()
+    # A reply that the close should have dropped, to a request that nobody has made.
+    assert guest.index(Interface.CONNECTION) == 0
+    assert guest.index(Interface.REQ_PROD) == 0
+    assert guest.take() == REPLY
+
+
+def test_a_mistake_in_closing_changes_nothing_before_a_close() -> None:
+    for mistake in (None, *get_args(Mistake)):
+        made, guest = link(mistake)
+        assert guest.ask(T.XS_READ, b"abcde\0") == (Message(T.XS_READ, 7, 0, b"12345"),), mistake
+        assert made.asleep
