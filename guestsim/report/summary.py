@@ -62,7 +62,7 @@ class Summary:
         fixed = widths[0] + widths[4] + len(_GAP) * 4
         room = max(options.max_width - fixed, 12)
         widths[3] = min(widths[3], room // 3)
-        widths[1] = min(widths[1], room // 3)
+        widths[1] = min(widths[1], room * 9 // 20)
         widths[2] = min(widths[2], room - widths[1] - widths[3])
         for result, row in zip(self.results, columns, strict=True):
             styles = [_STYLES[result.verdict], "bold", "", "", "dim"]

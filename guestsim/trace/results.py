@@ -8,7 +8,16 @@ import msgspec
 
 from guestsim.trace.ops import End, Event, Outcome, Violation
 
-__all__ = ["Finding", "Result", "RuleFinding", "Run", "SearchStats", "Verdict"]
+__all__ = [
+    "Certificate",
+    "Finding",
+    "Mutant",
+    "Result",
+    "RuleFinding",
+    "Run",
+    "SearchStats",
+    "Verdict",
+]
 
 
 class Run(msgspec.Struct, frozen=True):
@@ -45,6 +54,33 @@ class Verdict(StrEnum):
     SKIP = "skip"
 
 
+class Certificate(msgspec.Struct, frozen=True):
+    """What a search covered: enough to judge what its verdict is worth."""
+
+    complete: bool
+    why_incomplete: str | None
+    """One clause; None where every interleaving was explored."""
+    memory_images: int
+    """Distinct contents of shared memory."""
+    live_runs: int
+    """How often a real actor had to run; all else came from the record."""
+    compared_events: int
+    """Events of random live executions that were compared with the record (`--validate`)."""
+    preemption_bound: int | None
+    store_buffer: int | None
+    """tso: stores that a buffer may hold."""
+    store_buffer_full: bool
+    """tso: whether the bound was ever reached, so that larger buffers might show more."""
+    reductions: tuple[str, ...]
+    """What made the search smaller, by name."""
+    images: dict[str, str]
+    """SHA-256 of each image of the boot chain."""
+    search_bytes: int
+    """What the search's own tables take."""
+    peak_bytes: int
+    """Largest memory of the whole process so far."""
+
+
 class SearchStats(msgspec.Struct, frozen=True):
     """How the verdict was reached. A count that a strategy does not have is None."""
 
@@ -55,6 +91,8 @@ class SearchStats(msgspec.Struct, frozen=True):
     transitions: int | None
     executions: int | None
     seconds: float
+    certificate: Certificate | None = None
+    """Of a search over interleavings; None for scripts and samples."""
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -90,3 +128,15 @@ class Result(msgspec.Struct, frozen=True):
     error: str | None
     failures: tuple[str, ...] = ()
     """Which expectations failed, one sentence each."""
+
+
+class Mutant(msgspec.Struct, frozen=True):
+    """A scenario of something wrong on purpose, and whether that was noticed."""
+
+    scenario: str
+    title: str
+    """What it gets wrong."""
+    caught: bool
+    by: tuple[str, ...]
+    """If caught, the outcomes and broken rules that it expects, all of them found; else why not,
+    one sentence each."""

@@ -139,7 +139,7 @@ def test_json_has_the_documented_keys_in_order() -> None:
     assert entry["verdict"] == "fail"
     assert list(entry["search"]) == [
         *("strategy", "memory_model", "complete", "states", "transitions", "executions"),
-        "seconds",
+        *("seconds", "certificate"),
     ]
     assert entry["outcomes"]["connected"] == {
         "expected": "sometimes",
