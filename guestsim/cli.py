@@ -1,4 +1,4 @@
-"""The command line: `guestsim check | run | replay | images | schema`.
+"""The command line: `guestsim check | mutants | run | replay | images | schema`.
 
 Exit status: 0 all as expected; 1 an expectation failed; 2 the input is wrong; 3 inconclusive;
 4 guestsim itself is wrong.
@@ -6,16 +6,14 @@ Exit status: 0 all as expected; 1 an expectation failed; 2 the input is wrong; 3
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 from typer.exceptions import TyperException
@@ -24,10 +22,21 @@ from guestsim import __version__
 from guestsim.errors import GuestsimError, InputError, InternalError
 from guestsim.report.as_json import check_json
 from guestsim.report.console import make_console
+from guestsim.report.mutants import mutants_report
+from guestsim.report.progress import live_progress
 from guestsim.report.summary import summary
 from guestsim.report.timeline import render
-from guestsim.runner import builtin_images, replay_once, run_once, save_schedule, set_up
-from guestsim.runner import check as check_scenario
+from guestsim.runner import (
+    Options,
+    builtin_images,
+    check_all,
+    replay_once,
+    run_once,
+    save_schedule,
+    set_up,
+    shrink,
+)
+from guestsim.runner.mutants import refuse_what_is_no_mutant, score
 from guestsim.runner.once import scenario_of
 from guestsim.runner.symbolize import symbolize
 from guestsim.scenario import Scenario, find, load, schema
@@ -57,6 +66,10 @@ ImageOption = Annotated[
 AllOption = Annotated[bool, typer.Option("--all", help="Show every op, without folding.")]
 ConsoleOption = Annotated[
     bool, typer.Option("--console", help="Show what the guest printed, after the timeline.")
+]
+JobsOption = Annotated[
+    int | None,
+    typer.Option("-j", "--jobs", min=1, help="Processes; default: one for each core."),
 ]
 WidthOption = Annotated[
     int | None,
@@ -92,41 +105,70 @@ def check(
         typer.Option(
             "--witnesses",
             metavar="FOLDER",
-            help="Write a schedule for the first execution that shows each outcome.",
+            help="Write a schedule for each outcome and each broken rule. Default with --json: "
+            "a folder beside FILE.",
         ),
     ] = None,
+    jobs: JobsOption = None,
+    budget: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--budget",
+            metavar="LIMIT",
+            help="End each search after so many seconds (30s) or stored states (100000). A search "
+            "that was cut short is inconclusive. May be given once for each.",
+        ),
+    ] = None,
+    validate: Annotated[
+        int,
+        typer.Option(
+            min=0, metavar="N", help="Compare N random live executions with each search's record."
+        ),
+    ] = 0,
+    twice: Annotated[
+        bool, typer.Option("--twice", help="Run every actor twice for each value, and compare.")
+    ] = False,
+    reductions: Annotated[
+        bool, typer.Option(help="Search fewer states with the same outcomes.")
+    ] = True,
 ) -> None:
     """Run scenarios and judge them against what they expect."""
-    images = _images(image)
-    results: list[Result] = []
-    scenarios: list[Scenario] = []
-    for path in find(paths):
-        try:
-            scenarios.extend(load(path))
-        except InputError as error:
-            results.append(_wrong(str(path), "", error))
+    options = Options(
+        images=_images(image),
+        witnesses=witnesses or (json.with_name(f"{json.stem}-witnesses") if json else None),
+        seconds=_budget(budget, "s"),
+        states=_budget(budget, ""),
+        reduce=reductions,
+        twice=twice,
+        validate=validate,
+    )
+    results, scenarios = _load_all(paths)
     stages = {stage.name for scenario in scenarios for stage in scenario.boot.stages}
-    unused = sorted(set(images) - stages)
+    unused = sorted(set(options.images) - stages)
     if unused:
         raise InputError(f"--image {unused[0]}: no scenario has a stage of that name")
-    with _progress(len(scenarios)) as step:
-        for scenario in scenarios:
-            own = {stage.name for stage in scenario.boot.stages} & set(images)
-            step.begin(scenario)
-            try:
-                result = check_scenario(
-                    scenario,
-                    {name: images[name] for name in sorted(own)},
-                    witnesses=witnesses,
-                    progress=step.executions,
-                )
-            except InputError as error:
-                result = _wrong(scenario.name, scenario.title, error)
-            results.append(result)
+    results += _run_all(scenarios, options, jobs)
     if json is not None:
         _write(json, check_json(results, __version__))
     make_console(sys.stdout).print(summary(results))
     raise typer.Exit(_status(results))
+
+
+@app.command()
+def mutants(
+    path: Annotated[
+        Path, typer.Argument(metavar="PATH", help="A scenario or a folder of them.")
+    ] = Path("scenarios/mutants"),
+    jobs: JobsOption = None,
+) -> None:
+    """Run scenarios of something wrong on purpose, and count those that are noticed."""
+    scenarios = [scenario for file in find([path]) for scenario in load(file)]
+    refuse_what_is_no_mutant(scenarios)
+    results = _run_all(scenarios, Options(), jobs)
+    scored = score(results)
+    make_console(sys.stdout).print(mutants_report(scored))
+    missed = not all(mutant.caught for mutant in scored)
+    raise typer.Exit(_status(results) or (FAILED if missed else OK))
 
 
 @app.command()
@@ -138,6 +180,12 @@ def run(
     outcome: Annotated[
         Outcome | None, typer.Option(help="The first sampled execution that ends so.")
     ] = None,
+    fewer: Annotated[
+        bool,
+        typer.Option(
+            "--shrink", help="Of a search: leave out requests as long as the outcome is the same."
+        ),
+    ] = False,
     full: AllOption = False,
     console: ConsoleOption = False,
     save: SaveOption = None,
@@ -147,17 +195,23 @@ def run(
     """Run one execution of a scenario and print its timeline."""
     scenario, *others = load(path)
     setup = set_up(scenario, _images(image))
-    result, number = run_once(scenario, setup, seed=seed, outcome=outcome)
+    result, schedule = run_once(scenario, setup, seed=seed, outcome=outcome)
+    if fewer and result.outcome is not None:
+        scenario = shrink(scenario, result.outcome, Options(images=_images(image)))
+        setup = set_up(scenario, _images(image))
+        result, schedule = run_once(scenario, setup, outcome=result.outcome)
+        requests = tuple(stage.requests or () for stage in scenario.boot.stages)
+        schedule = msgspec.structs.replace(schedule, requests=requests)
     out = make_console(sys.stdout, width=width)
     out.print(Text(scenario.title, style="bold"))
     if others:
-        names = ", ".join(other.name for other in others)
+        names = ", ".join(f"#{other.variant}" for other in others)
         out.print(Text(f"this is {scenario.name}; the file also has {names}", style="dim"))
     out.print()
     render(symbolize(result, setup.images), setup.names, out, full=full)
     _after(out, setup.guest.console, setup.guest.notices, show=console)
     if save is not None:
-        save_schedule(result, scenario, setup, save, number=number)
+        save_schedule(schedule, scenario, save)
     if result.outcome is None:
         raise typer.Exit(INCONCLUSIVE)
 
@@ -173,7 +227,7 @@ def replay(
     """Replay a schedule exactly, or say at which step it does not fit."""
     schedule, scenario, setup = scenario_of(path, _images(image))
     try:
-        result = replay_once(schedule, setup, max_ops=scenario.search.max_ops)
+        result = replay_once(schedule, setup, max_ops=scenario.search.max_ops, go_on=True)
     except InputError as error:
         raise type(error)(f"{path}: {error}") from None
     out = make_console(sys.stdout, width=width)
@@ -214,10 +268,42 @@ def main() -> None:
     sys.exit(status if isinstance(status, int) else OK)
 
 
-def _wrong(name: str, title: str, error: InputError) -> Result:
-    """The result for a scenario whose input is wrong; the others still run."""
-    _complain(error, WRONG_INPUT)
-    return Result(name, title, Verdict.ERROR, None, {}, {}, str(error))
+def _load_all(paths: list[Path]) -> tuple[list[Result], list[Scenario]]:
+    """The scenarios, and a result for each file that is none: the others still run."""
+    results: list[Result] = []
+    scenarios: list[Scenario] = []
+    for path in find(paths):
+        try:
+            scenarios.extend(load(path))
+        except InputError as error:
+            _complain(error, WRONG_INPUT)
+            results.append(Result(str(path), "", Verdict.ERROR, None, {}, {}, str(error)))
+    return results, scenarios
+
+
+def _run_all(scenarios: list[Scenario], options: Options, jobs: int | None) -> list[Result]:
+    """Check them, on `jobs` cores (None: all there are), with live progress."""
+    results: list[Result] = []
+    cores = jobs or len(os.sched_getaffinity(0))
+    with live_progress([scenario.name for scenario in scenarios]) as shown:
+        for number, result in enumerate(check_all(scenarios, options, cores, shown.report)):
+            shown.done(number)
+            if result.verdict is Verdict.ERROR:
+                shown.complain(f"guestsim: {result.error}")
+            results.append(result)
+    return results
+
+
+def _budget(limits: list[str] | None, unit: str) -> int | None:
+    """The budget in seconds (unit "s": `30s`) or in states (`100000`), None where there is none."""
+    found = None
+    for limit in limits or ():
+        number = limit.removesuffix("s")
+        if not number.isdecimal() or not int(number):
+            raise InputError(f"--budget {limit}: write seconds (30s) or states (100000)")
+        if limit == number + unit:
+            found = int(number)
+    return found
 
 
 def _complain(error: GuestsimError | TyperException, status: int) -> int:
@@ -259,38 +345,3 @@ def _status(results: list[Result]) -> int:
     if Verdict.FAIL in verdicts:
         return FAILED
     return INCONCLUSIVE if Verdict.INCONCLUSIVE in verdicts else OK
-
-
-class _Step:
-    """Progress of a check: the scenario under way, and its executions."""
-
-    def __init__(self, progress: Progress, total: int) -> None:
-        self._progress = progress
-        self._all = progress.add_task("scenarios", total=total)
-        self._one = progress.add_task("", total=None)
-        self._begun = False
-
-    def begin(self, scenario: Scenario) -> None:
-        if self._begun:
-            self._progress.advance(self._all)
-        self._begun = True
-        self._progress.reset(self._one, total=None, description=scenario.name)
-
-    def executions(self, done: int, total: int) -> None:
-        self._progress.update(self._one, completed=done, total=total)
-
-
-@contextmanager
-def _progress(total: int) -> Iterator[_Step]:
-    """On standard error, and gone at the end; nothing where that is not a terminal."""
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-    )
-    with Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal
-    ) as progress:
-        yield _Step(progress, total)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -20,6 +22,8 @@ def guestsim(*arguments: object, folder: Path | None = None) -> subprocess.Compl
         text=True,
         timeout=120,
         cwd=folder,
+        # Not every environment has it installed: some run it from the checkout.
+        env={**os.environ, "PYTHONPATH": str(SCENARIOS.parent)},
         check=False,
     )
 
@@ -61,14 +65,18 @@ def test_check_passes_and_writes_json(tmp_path: Path) -> None:
     assert list(result) == ["version", "guestsim", "results"]
     (one,) = result["results"]
     assert one["verdict"] == "pass"
-    assert one["outcomes"]["connected"] == {"expected": "always", "found": True, "witness": None}
+    connected = one["outcomes"]["connected"]
+    assert (connected["expected"], connected["found"]) == ("always", True)
+    witness = Path(connected["witness"])
+    assert witness.parent == tmp_path / "out-witnesses", "beside the report"
+    assert guestsim("replay", witness).returncode == 0
     assert one["search"]["complete"] is False, "one script is no proof"
 
 
 def test_a_failed_expectation_is_status_1(tmp_path: Path) -> None:
     done = guestsim("check", scenario(tmp_path, SCRIPTED + '[expect]\nrefused = "always"\n'))
     assert done.returncode == 1
-    assert "refused was expected always, but found: connected (1)" in done.stdout
+    assert "refused was expected always, but found: connected" in done.stdout
 
 
 def test_a_budget_that_ends_it_is_inconclusive(tmp_path: Path) -> None:
@@ -112,6 +120,8 @@ def test_bad_input_is_one_line_and_status_2(tmp_path: Path, text: str, line: str
         ("run", TORN, "--seed", "3"),
         ("run", TORN, "--width", "wide"),
         ("replay", "nowhere.schedule.json"),
+        ("mutants", "nowhere"),
+        ("mutants", TORN),
     ],
     ids=lambda arguments: " ".join(Path(str(part)).name for part in arguments),
 )
@@ -170,11 +180,47 @@ def test_witnesses_are_written_and_replay(tmp_path: Path) -> None:
     assert guestsim("replay", witness).returncode == 0
 
 
+def test_every_mutant_is_caught() -> None:
+    done = guestsim("mutants", SCENARIOS / "mutants")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.splitlines()[-1] == "6 of 6 caught"
+    assert "missed" not in done.stdout
+
+
+def test_a_mutant_that_is_not_caught_lowers_the_score(tmp_path: Path) -> None:
+    # The same six, but one of them has lost its mistake.
+    shutil.copytree(SCENARIOS / "mutants", tmp_path / "mutants")
+    shutil.copy(SCENARIOS / "closing-protocol.toml", tmp_path)
+    path = tmp_path / "mutants" / "never-clears.toml"
+    path.write_text(path.read_text().replace('mistake = "never-clears"\n', ""))
+    done = guestsim("mutants", tmp_path / "mutants")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert done.stdout.splitlines()[-1] == "5 of 6 caught"
+    (missed,) = (line for line in done.stdout.splitlines() if " missed " in line)
+    assert missed.startswith("never-clears")
+    assert "hung was expected" in missed
+
+
+def test_a_mutant_that_cannot_run_is_status_2(tmp_path: Path) -> None:
+    text = SCRIPTED.replace('"reset-poison"', '"./gone.elf"')
+    done = guestsim("mutants", scenario(tmp_path, text + '[expect]\nhung = "always"\n'))
+    assert done.returncode == 2
+    assert done.stdout.splitlines()[-1] == "0 of 1 caught"
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+
+
+def test_mutants_are_looked_for_where_the_checkout_has_them(tmp_path: Path) -> None:
+    done = guestsim("mutants", folder=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr == "guestsim: scenarios/mutants: no such file or folder\n"
+
+
 def test_images_are_listed() -> None:
     done = guestsim("images")
     assert done.returncode == 0
     assert {line.split()[0] for line in done.stdout.splitlines() if line[0] != " "} >= {
         "frontend", "reconnect", "reset-poison", "reset-zero", "close-flag", "atomic-reset",
+        "close-no-wait", "close-and-zero",
     }  # fmt: skip
 
 

@@ -62,6 +62,9 @@ class Execution:
     move is a switch. Misuse (moving who cannot move, or after the end) is an `InternalError`.
     """
 
+    memory_model = "sc"
+    """When a store is visible to others: here at once."""
+
     def __init__(
         self,
         actors: Sequence[Actor],
@@ -77,7 +80,8 @@ class Execution:
         self.initial = bytes(memory)
         self.recording = record
         self._observe = observe
-        self._max_ops = max_ops
+        self.max_ops = max_ops
+        """Budget in ops; may be changed on the way."""
         self.memory = bytearray()
         self.events: list[Event] = []
         """The trace so far; stays empty without `record`."""
@@ -181,7 +185,7 @@ class Execution:
             self._at[actor] = at
             if ops[at].kind is _WAIT and not self.enabled(actor):
                 self._check_hung()
-        if self.performed >= self._max_ops and self.end is None:
+        if self.performed >= self.max_ops and self.end is None:
             self._give_up()
         return event
 
@@ -263,7 +267,7 @@ class Execution:
         if self._observe is not None:
             found = self._observe(memory, event)
             if found:
-                self._report(found)
+                self._report(found, self.performed)
         if self.recording:
             self.events.append(event)
         self.performed += 1
@@ -271,12 +275,12 @@ class Execution:
             self._changed = self.performed
         return event
 
-    def _report(self, found: Iterable[Violation]) -> None:
+    def _report(self, found: Iterable[Violation], step: int) -> None:
         known = {violation.rule for violation in self.violations}
         for violation in found:
             if violation.rule not in known:
                 known.add(violation.rule)
-                self.violations.append(msgspec.structs.replace(violation, step=self.performed))
+                self.violations.append(msgspec.structs.replace(violation, step=step))
 
     def _answer(self, actor: int, op: Op, value: int) -> None:
         point = self._points[actor]
@@ -304,7 +308,7 @@ class Execution:
             self._switch(actor, reason)
         ops = self._ops[actor]
         first = at = self._at[actor]
-        last = at + min(most, self._max_ops - self.performed)
+        last = at + min(most, self.max_ops - self.performed)
         memory, size = self.memory, len(self.memory)
         record, name, offset = self.events.append, self.names[actor], self.performed + 1 - at
         recording = self.recording
@@ -327,7 +331,7 @@ class Execution:
         self.performed += at - first
         if ops[at].kind is _WAIT and not self.enabled(actor):
             self._check_hung()
-        if self.performed >= self._max_ops and self.end is None:
+        if self.performed >= self.max_ops and self.end is None:
             self._give_up()
 
     def _halt(self, actor: int, op: Op) -> None:
@@ -348,13 +352,17 @@ class Execution:
             else waits(self.names[actor], self.peek(actor))
             for actor in everyone
         ]
+        if self._observe is not None:
+            # A wait that never ends is no event of the trace, but whoever observes has to know.
+            for actor in everyone:
+                if not self.enabled(actor):
+                    endless = Event(self.names[actor], self.peek(actor))
+                    self._report(self._observe(self.memory, endless) or (), -1)
         self.outcome = Outcome.HUNG
         self.end = End(Outcome.HUNG, "; ".join(clauses))
 
     def _give_up(self) -> None:
-        self.end = _inconclusive(
-            f"the budget of {self._max_ops} ops is used up: {self.situation()}"
-        )
+        self.end = _inconclusive(f"the budget of {self.max_ops} ops is used up: {self.situation()}")
 
 
 def _inconclusive(message: str) -> End:

@@ -38,16 +38,20 @@ def check_images(schedule: Schedule, images: Sequence[Image]) -> None:
 def replay(schedule: Schedule, images: Sequence[Image]) -> Strategy:
     """Follow `schedule` to the letter. `ReplayError` where that is not possible.
 
-    Compared are the images (at once), who can move at each step, the digest of the trace after
-    each segment, where the schedule has digests (then the execution must record), and the outcome,
-    where it has one. A schedule without an outcome may stop before the end; one with an outcome
-    may not.
+    Compared are the images (at once), the memory model, who can move at each step, the digest of
+    the trace after each segment, where the schedule has digests (then the execution must record),
+    and the outcome, where it has one. A schedule without an outcome may stop before the end; one
+    with an outcome may not.
     """
     check_images(schedule, images)
-    if schedule.memory_model != "sc":
-        raise ReplayError(f"memory_model: {schedule.memory_model!r} cannot be replayed, only 'sc'")
 
     def follow(execution: Execution) -> None:
+        model = execution.memory_model
+        if schedule.memory_model != model:
+            raise ReplayError(
+                f"memory_model: {schedule.memory_model!r} cannot be replayed in an execution of "
+                f"{model!r}"
+            )
         if schedule.digests and not execution.recording:
             raise InternalError("comparing digests needs an execution that records its events")
         digest = Digest()

@@ -66,6 +66,8 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Path or name of the scenario that it belongs to."""
     images: tuple[Image, ...] = ()
     """The boot chain, in its order."""
+    requests: tuple[tuple[str, ...], ...] = ()
+    """The requests of each image of the chain, where they are not those of the scenario."""
     memory_model: str = "sc"
     strategy: str = ""
     """What made it; information, as is the seed."""
@@ -112,7 +114,7 @@ def format_schedule(schedule: Schedule) -> str:
         if key == "steps":
             # The reason is optional in the file.
             value = [segment[:2] if not segment[2] else segment for segment in value]
-        if key == "digests" and not value:
+        if key in ("digests", "requests") and not value:
             continue
         lines.append(f"  {json.dumps(key)}: {_lines(value)}")
     return "{\n" + ",\n".join(lines) + "\n}\n"

@@ -43,8 +43,9 @@ def script(steps: Sequence[ScriptStep]) -> Strategy:
 
     An actor that a line runs, and that waits without an event, wakes spuriously where its wait
     allows it: that is how a script writes a late wake-up. Once it is asleep again and nothing has
-    come of it (no change of memory, no event that the line counts), it waits for an event like
-    everybody else for the rest of the line, until nobody else can move.
+    come of it (no change of memory, no event that the line counts), or once it is known to go
+    round in vain, it waits for an event like everybody else for the rest of the line, until
+    nobody else can move.
 
     Mistakes in the script are an `InputError` at once; a line that cannot happen is one when the
     execution gets there. Needs an execution that records.

@@ -30,9 +30,10 @@ def execute(
     *,
     record: bool = True,
     max_ops: int = MAX_OPS,
+    engine: type[Execution] = Execution,
 ) -> Run:
-    """Run one execution from its start under `strategy`."""
-    execution = Execution(actors, memory, observe, record, max_ops)
+    """Run one execution from its start under `strategy`. `engine` is the memory model."""
+    execution = engine(actors, memory, observe, record, max_ops)
     execution.start()
     strategy(execution)
     return execution.result()

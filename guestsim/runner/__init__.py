@@ -1,8 +1,23 @@
 """Composes scenarios, guests, daemons, rules and strategies: the one place that knows all parts."""
 
 from guestsim.machine.images import builtin_images
-from guestsim.runner.check import check
-from guestsim.runner.once import replay_once, run_once, save_schedule
+from guestsim.runner.check import check, check_all
+from guestsim.runner.once import replay_once, run_once
+from guestsim.runner.options import Options, Report
 from guestsim.runner.setup import Setup, set_up
+from guestsim.runner.shrink import shrink
+from guestsim.runner.witnesses import save_schedule
 
-__all__ = ["Setup", "builtin_images", "check", "replay_once", "run_once", "save_schedule", "set_up"]
+__all__ = [
+    "Options",
+    "Report",
+    "Setup",
+    "builtin_images",
+    "check",
+    "check_all",
+    "replay_once",
+    "run_once",
+    "save_schedule",
+    "set_up",
+    "shrink",
+]

@@ -1,111 +1,124 @@
-"""`check`: run a scenario's search and judge it."""
+"""`check`: run a scenario's search and judge it; one scenario, or many on several cores."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
-from pathlib import Path
+import multiprocessing
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from functools import partial
+from queue import Empty
+from typing import Any
 
-from guestsim.errors import MissingImageError
-from guestsim.explore import execute, fair
-from guestsim.rules import ALL
-from guestsim.runner.judge import Evidence, judge
-from guestsim.runner.once import save_schedule, with_hints
-from guestsim.runner.setup import Setup, set_up
-from guestsim.runner.strategy import SAMPLED, refuse_what_is_not_there, sampled, scripted
-from guestsim.runner.watch import rule_observer
+from guestsim.errors import InputError, MissingImageError
+from guestsim.runner.interrupt import Note, listen, requested
+from guestsim.runner.options import Options, Progress, Report
+from guestsim.runner.sampled import check_by_samples
+from guestsim.runner.searched import check_by_search
+from guestsim.runner.setup import set_up
+from guestsim.runner.strategy import SAMPLED
 from guestsim.scenario import Scenario
-from guestsim.trace.results import Result, Run, SearchStats, Verdict
+from guestsim.scenario import Strategy as StrategyName
+from guestsim.trace.results import Result, Verdict
 
-__all__ = ["Progress", "check"]
+__all__ = ["Reporter", "check", "check_all"]
 
-Progress = Callable[[int, int], None]
-"""Called with executions done, and executions in all."""
+Reporter = Callable[[int, Report], None]
+"""Called with the number of a scenario and how far it has come."""
 
-_RULES = tuple(rule.name for rule in ALL)
+_POLL = 0.1
+"""Seconds between two looks at what the workers say."""
 
 
 def check(
-    scenario: Scenario,
-    images: Mapping[str, Path] | None = None,
-    *,
-    witnesses: Path | None = None,
-    progress: Progress | None = None,
+    scenario: Scenario, options: Options | None = None, progress: Progress | None = None
 ) -> Result:
-    """Run the scenario's search and judge it.
-
-    `images` replaces stages by name. `witnesses`: a folder for the schedule of the first execution
-    that shows each outcome. A scenario that allows it is skipped where an image is not there.
-    """
-    refuse_what_is_not_there(scenario)
+    """Run the scenario's search and judge it. A scenario that allows it is skipped where an image
+    is not there; an InputError is the caller's."""
+    options = options or Options()
+    own = {stage.name for stage in scenario.boot.stages}
+    images = {name: path for name, path in options.images.items() if name in own}
     try:
         setup = set_up(scenario, images)
     except MissingImageError as error:
         if not scenario.boot.skip_without_image:
             raise
-        return _skipped(scenario, str(error))
-    started = time.perf_counter()
-    evidence = Evidence()
-    length = 0
-    every = scenario.search.strategy not in SAMPLED
-    total = 1 if every else scenario.search.runs
-    if not every:
-        plain = execute(fair, setup.actors, setup.memory, record=False)
-        length = sum(count for _, count in plain.steps)
-    for number in range(total):
-        strategy = scripted(scenario) if every else sampled(scenario, number, length)
-        run = execute(
-            strategy,
-            setup.actors,
-            setup.memory,
-            rule_observer(),
-            record=every or witnesses is not None,
-            max_ops=scenario.search.max_ops,
-        )
-        run = with_hints(run, setup)
-        write = _writer(run, scenario, setup, number, witnesses)
-        _note(evidence, run, write)
-        if progress is not None:
-            progress(number + 1, total)
-    stats = SearchStats(
-        strategy=str(scenario.search.strategy),
-        memory_model=str(scenario.search.memory_model),
-        complete=False,
-        states=None,
-        transitions=None,
-        executions=total,
-        seconds=round(time.perf_counter() - started, 3),
+        return Result(scenario.name, scenario.title, Verdict.SKIP, None, {}, {}, str(error))
+    if scenario.search.strategy in SAMPLED | {StrategyName.SCRIPT}:
+        return check_by_samples(scenario, setup, options, progress)
+    return check_by_search(scenario, setup, options, progress)
+
+
+def check_all(
+    scenarios: Sequence[Scenario],
+    options: Options,
+    jobs: int,
+    report: Reporter,
+) -> Iterator[Result]:
+    """The results of `check`, in order, each as soon as it is there.
+
+    With `jobs` over 1, in that many processes. An InputError becomes a result. After Ctrl-C,
+    searches under way give what they know, and the others are inconclusive.
+    """
+    if jobs < 2 or len(scenarios) < 2:
+        listen(threading.Event())
+        for number, scenario in enumerate(scenarios):
+            yield _checked(scenario, options, partial(report, number))
+        return
+    context = multiprocessing.get_context("fork")
+    channel, note = context.Queue(), context.Event()
+    listen(note)
+    count = min(jobs, len(scenarios))
+    with ProcessPoolExecutor(count, context, _begin, (channel, note)) as pool:
+        futures = [
+            pool.submit(_work, number, scenario, options)
+            for number, scenario in enumerate(scenarios)
+        ]
+        for future in futures:
+            _wait(future, channel, report)
+            yield future.result()
+
+
+def _checked(scenario: Scenario, options: Options, progress: Progress) -> Result:
+    if requested():
+        return _not_begun(scenario)
+    try:
+        return check(scenario, options, progress)
+    except InputError as error:
+        return Result(scenario.name, scenario.title, Verdict.ERROR, None, {}, {}, str(error))
+
+
+def _not_begun(scenario: Scenario) -> Result:
+    return Result(
+        scenario.name,
+        scenario.title,
+        Verdict.INCONCLUSIVE,
+        None,
+        {},
+        {},
+        None,
+        ("interrupted before it began",),
     )
-    return judge(scenario, evidence, stats, every=every, rules=_RULES)
 
 
-def _writer(
-    run: Run, scenario: Scenario, setup: Setup, number: int, folder: Path | None
-) -> Callable[[str], str | None]:
-    """Writes the schedule of `run` as the witness of something, and gives its path."""
-
-    def write(what: str) -> str | None:
-        if folder is None:
-            return None
-        stem = scenario.name.replace("/", "-").replace("#", "-").replace(".toml", "")
-        path = folder / f"{stem.lstrip('.-')}-{what}.schedule.json"
-        save_schedule(run, scenario, setup, path, number=number)
-        return str(path)
-
-    return write
+_channel: Any = None
+"""Of a worker process: where it reports to."""
 
 
-def _note(evidence: Evidence, run: Run, write: Callable[[str], str | None]) -> None:
-    if run.outcome is None:
-        evidence.cut_short.append(run.end.message)
-    else:
-        if run.outcome not in evidence.outcomes:
-            evidence.outcomes[run.outcome] = write(run.outcome.value)
-        evidence.counts[run.outcome] = evidence.counts.get(run.outcome, 0) + 1
-    for violation in run.violations:
-        if violation.rule not in evidence.broken:
-            evidence.broken[violation.rule] = violation.message, write(violation.rule)
+def _begin(channel: Any, note: Note) -> None:
+    global _channel  # noqa: PLW0603 (the only way to give a pool's process something)
+    _channel = channel
+    listen(note)
 
 
-def _skipped(scenario: Scenario, why: str) -> Result:
-    return Result(scenario.name, scenario.title, Verdict.SKIP, None, {}, {}, why)
+def _work(number: int, scenario: Scenario, options: Options) -> Result:
+    return _checked(scenario, options, lambda state: _channel.put((number, state)))
+
+
+def _wait(future: Future[Result], channel: Any, report: Reporter) -> None:
+    while not future.done():
+        try:
+            number, state = channel.get(timeout=_POLL)
+        except Empty:
+            continue
+        report(number, state)

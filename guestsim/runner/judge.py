@@ -40,16 +40,24 @@ def judge(
     execution that shows otherwise, and are otherwise as good as the sample: `search.complete`
     says whether that is a proof.
     """
-    failures, doubts = _outcomes(scenario, evidence, every=every)
+    searched = search.executions is None
+    absent = (
+        "before the search was cut short"
+        if searched
+        else f"in {search.executions} executions, which proves nothing"
+    )
+    failures, doubts = _outcomes(scenario, evidence, absent, every=every)
     expected = scenario.expect.rules.judged
-    more, unsure = _rules(expected, evidence, every=every)
+    more, unsure = _rules(expected, evidence, absent, every=every)
     failures += more
     doubts += unsure
     if evidence.cut_short:
-        doubts.append(
-            f"{len(evidence.cut_short)} of {search.executions} executions were cut short: "
-            f"{evidence.cut_short[0]}"
+        what = (
+            "the search is incomplete"
+            if searched
+            else f"{len(evidence.cut_short)} of {search.executions} executions were cut short"
         )
+        doubts.append(f"{what}: {evidence.cut_short[0]}")
     verdict = Verdict.FAIL if failures else Verdict.INCONCLUSIVE if doubts else Verdict.PASS
     return Result(
         scenario=scenario.name,
@@ -83,16 +91,16 @@ def _text(expected: Mapping[str, Frequency] | Mapping[str, Judgement], name: str
 
 
 def _outcomes(
-    scenario: Scenario, evidence: Evidence, *, every: bool
+    scenario: Scenario, evidence: Evidence, absent: str, *, every: bool
 ) -> tuple[list[str], list[str]]:
     failures: list[str] = []
     doubts: list[str] = []
-    found = ", ".join(
-        f"{outcome} ({evidence.counts[outcome]})"
-        for outcome in Outcome
-        if outcome in evidence.counts
-    )
     total = sum(evidence.counts.values())
+    found = ", ".join(
+        f"{outcome} ({count})" if count > 1 else str(outcome)
+        for outcome in Outcome
+        if (count := evidence.counts.get(outcome))
+    )
     for name, frequency in scenario.expect.outcomes.items():
         outcome = Outcome(name)
         seen = outcome in evidence.outcomes
@@ -106,14 +114,14 @@ def _outcomes(
                 if every:
                     failures.append(f"{text}; found: {found or 'nothing'}")
                 else:
-                    doubts.append(f"{text} in {total} executions, which proves nothing")
+                    doubts.append(f"{text} {absent}")
             case _:
                 pass
     return failures, doubts
 
 
 def _rules(
-    expected: Mapping[str, Judgement], evidence: Evidence, *, every: bool
+    expected: Mapping[str, Judgement], evidence: Evidence, absent: str, *, every: bool
 ) -> tuple[list[str], list[str]]:
     failures: list[str] = []
     doubts: list[str] = []
@@ -122,6 +130,8 @@ def _rules(
         if judgement is Judgement.KEPT and broken is not None:
             failures.append(f"rule {rule} was broken: {broken[0]}")
         elif judgement is Judgement.BROKEN and broken is None:
-            text = f"rule {rule} was expected broken, but was kept"
-            (failures if every else doubts).append(text)
+            if every:
+                failures.append(f"rule {rule} was expected broken, but was kept")
+            else:
+                doubts.append(f"rule {rule} was expected broken, but not seen broken {absent}")
     return failures, doubts

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,24 +10,28 @@ import msgspec
 from guestsim import __version__
 from guestsim.errors import InputError
 from guestsim.explore import (
+    Execution,
+    MemoryModel,
     Schedule,
     Strategy,
+    TsoExecution,
     execute,
     fair,
     load_schedule,
     replay,
     schedule_of,
 )
-from guestsim.explore import save_schedule as write_schedule
+from guestsim.runner.searched import schedule_for_witness, search
 from guestsim.runner.setup import Setup, set_up
-from guestsim.runner.strategy import SAMPLED, refuse_what_is_not_there, sampled, scripted
+from guestsim.runner.shrink import with_requests
+from guestsim.runner.strategy import SAMPLED, sampled, scripted
 from guestsim.runner.watch import rule_observer
 from guestsim.scenario import Scenario, load_one
 from guestsim.scenario import Strategy as StrategyName
 from guestsim.trace import Outcome
 from guestsim.trace.results import Run
 
-__all__ = ["replay_once", "run_once", "save_schedule", "scenario_of", "with_hints"]
+__all__ = ["replay_once", "run_once", "scenario_of", "schedule_for", "with_hints"]
 
 _TELLING = ("wrong reply", "assert", "panic", "BUG")
 """Words in a console line that says why the guest gave up."""
@@ -40,37 +43,79 @@ def run_once(
     *,
     seed: int | None = None,
     outcome: Outcome | None = None,
-) -> tuple[Run, int]:
-    """One execution with its trace: the scenario's script, or one of its samples.
+) -> tuple[Run, Schedule]:
+    """One execution with its trace, and its schedule (without the scenario's path).
 
-    `seed` picks a random execution by its seed. `outcome` tries the scenario's samples until one
-    ends in it; InputError where none does. Gives the execution and its number among the samples.
+    Of a script, its execution; of samples, the first, the one with `seed`, or the first that ends
+    in `outcome`; of a search, the simplest way to `outcome`, by default to the worst that there is.
+    InputError where there is none.
     """
-    refuse_what_is_not_there(scenario)
     search = scenario.search
+    if seed is not None and search.strategy not in SAMPLED:
+        raise InputError(
+            f"{scenario.name}: --seed is for random and pct; this is {search.strategy}"
+        )
     if search.strategy is StrategyName.SCRIPT:
-        if seed is not None:
-            raise InputError(f"{scenario.name}: --seed is for random and pct; this is a script")
-        found = _execute(scripted(scenario), setup, search.max_ops)
-        if outcome is not None and found.outcome is not outcome:
-            raise InputError(f"{scenario.name}: the script ends {found.outcome}, not {outcome}")
-        return found, 0
-    assert search.strategy in SAMPLED
+        run = _execute(scripted(scenario), setup, search.max_ops)
+        if outcome is not None and run.outcome is not outcome:
+            raise InputError(f"{scenario.name}: the script ends {run.outcome}, not {outcome}")
+        return run, schedule_for(run, scenario, setup)
+    if search.strategy not in SAMPLED:
+        return _searched(scenario, setup, outcome)
     plain = execute(fair, setup.actors, setup.memory, record=False)
     length = sum(count for _, count in plain.steps)
-    numbers = (
-        range(search.runs) if seed is None else range(seed - search.seed, seed - search.seed + 1)
-    )
+    first = 0 if seed is None else seed - search.seed
+    numbers = range(first, first + (search.runs if seed is None else 1))
     for number in numbers:
         run = _execute(sampled(scenario, number, length), setup, search.max_ops)
         if outcome is None or run.outcome is outcome:
-            return run, number
+            return run, schedule_for(run, scenario, setup, number)
     raise InputError(f"{scenario.name}: none of {len(numbers)} executions ends {outcome}")
 
 
-def replay_once(schedule: Schedule, setup: Setup, *, max_ops: int) -> Run:
-    """The recorded execution again, exactly, or ReplayError."""
-    return _execute(replay(schedule, setup.scheduled_images), setup, max_ops)
+_WORST_FIRST = (
+    Outcome.CORRUPTED,
+    Outcome.REFUSED,
+    Outcome.HUNG,
+    Outcome.CRASHED,
+    Outcome.CONNECTED,
+)
+
+
+def _searched(scenario: Scenario, setup: Setup, outcome: Outcome | None) -> tuple[Run, Schedule]:
+    found = search(scenario, setup)
+    there_are = [each for each in _WORST_FIRST if each in found.outcomes]
+    if outcome is None:
+        outcome = there_are[0]
+    if outcome not in there_are:
+        why = found.certificate.why_incomplete
+        cut = f", but the search is incomplete: {why}" if why else ""
+        raise InputError(
+            f"{scenario.name}: nothing ends {outcome}; found: {', '.join(there_are)}{cut}"
+        )
+    witness = found.outcomes[outcome]
+    schedule = schedule_for_witness(witness, scenario, setup)
+    # Once more, for the rules that it breaks; into a hang, and on until it shows.
+    run = replay_once(
+        schedule, setup, max_ops=scenario.search.max_ops, go_on=outcome is Outcome.HUNG
+    )
+    return (run if run.outcome is outcome else witness.run), schedule
+
+
+def replay_once(schedule: Schedule, setup: Setup, *, max_ops: int, go_on: bool = False) -> Run:
+    """The recorded execution again, exactly, or ReplayError.
+
+    `go_on`: where the schedule stops before the execution does, everyone moves in turn to its end.
+    """
+    engine = TsoExecution if schedule.memory_model == MemoryModel.TSO else Execution
+    follow = replay(schedule, setup.scheduled_images)
+
+    def strategy(execution: Execution) -> None:
+        follow(execution)
+        if go_on and execution.end is None:
+            fair(execution, "the schedule stops here")
+
+    return _execute(strategy, setup, max_ops, engine)
 
 
 def scenario_of(path: Path, images: Mapping[str, Path]) -> tuple[Schedule, Scenario, Setup]:
@@ -79,31 +124,28 @@ def scenario_of(path: Path, images: Mapping[str, Path]) -> tuple[Schedule, Scena
     if not schedule.scenario:
         raise InputError(f"{path}: scenario: it does not say which scenario it belongs to")
     scenario = load_one(path.parent / schedule.scenario)
+    if schedule.requests:
+        if len(schedule.requests) != len(scenario.boot.stages):
+            raise InputError(
+                f"{path}: requests: {len(schedule.requests)} lists for a chain of "
+                f"{len(scenario.boot.stages)} images"
+            )
+        scenario = with_requests(scenario, schedule.requests)
     return schedule, scenario, set_up(scenario, images)
 
 
-def save_schedule(
-    run: Run, scenario: Scenario, setup: Setup, path: Path, *, number: int = 0
-) -> None:
-    """Write the schedule of `run`; it names the scenario relative to its own folder."""
-    folder = path.resolve().parent
-    variant = "" if scenario.variant is None else f"#{scenario.variant}"
-    relative = os.path.relpath(scenario.path.resolve(), folder) + variant
+def schedule_for(run: Run, scenario: Scenario, setup: Setup, number: int = 0) -> Schedule:
+    """The schedule of `run`, which is sample `number` where the scenario is sampled."""
     sampled_one = scenario.search.strategy in SAMPLED
-    schedule = schedule_of(
+    return schedule_of(
         run,
-        scenario=relative,
+        scenario="",
         images=setup.scheduled_images,
         strategy=str(scenario.search.strategy),
         seed=scenario.search.seed + number if sampled_one else None,
         title=scenario.title,
         guestsim=__version__,
     )
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_schedule(schedule, path)
-    except OSError as error:
-        raise InputError(f"{path}: cannot write the schedule: {error.strerror}") from None
 
 
 def with_hints(run: Run, setup: Setup) -> Run:
@@ -115,12 +157,15 @@ def with_hints(run: Run, setup: Setup) -> Run:
     return msgspec.structs.replace(run, hints=telling)
 
 
-def _execute(strategy: Strategy, setup: Setup, max_ops: int) -> Run:
+def _execute(
+    strategy: Strategy, setup: Setup, max_ops: int, engine: type[Execution] = Execution
+) -> Run:
     run = execute(
         strategy,
         setup.actors,
         setup.memory,
         rule_observer(),
         max_ops=max_ops,
+        engine=engine,
     )
     return with_hints(run, setup)

@@ -19,7 +19,7 @@ from guestsim.scenario import Stage as ScenarioStage
 from guestsim.trace import Actor, shared
 from guestsim.xenstore import build_store
 
-__all__ = ["Setup", "initial_memory", "set_up"]
+__all__ = ["Setup", "initial_memory", "requests_of", "set_up"]
 
 
 @dataclass(frozen=True)
@@ -57,11 +57,12 @@ def set_up(scenario: Scenario, images: Mapping[str, Path] | None = None) -> Setu
             f"{scenario.name}: no stage is called {next(iter(overrides))!r}; there are: {known}"
         )
     stages = [
-        Stage(image, "\n".join(_requests(scenario, stage)))
+        Stage(image, "\n".join(requests_of(scenario, stage)))
         for image, stage in zip(chain, scenario.boot.stages, strict=True)
     ]
     guest = Guest(stages, scenario.ring.port, scenario.boot.memory << 20, scenario.boot.budget)
     model = scenario.daemon.model
+    mistake = scenario.daemon.mistake
     config = DaemonConfig(
         port=scenario.ring.port,
         features=scenario.daemon.server_features,
@@ -69,6 +70,7 @@ def set_up(scenario: Scenario, images: Mapping[str, Path] | None = None) -> Setu
         # A page whose `connection` is 1 before the guest runs waits for its introduction.
         introduce=bool(scenario.ring.connection),
         drop_layers=scenario.daemon.drop_layers,
+        mistake=None if mistake is None else mistake.value,
     )
     daemon = make(model, config, build_store(toolstack_store(scenario.store)))
     return Setup(
@@ -115,7 +117,8 @@ def _image(scenario: Scenario, stage: ScenarioStage, overrides: dict[str, Path])
         raise type(error)(f"{scenario.name}: boot.chain: {error}") from None
 
 
-def _requests(scenario: Scenario, stage: ScenarioStage) -> tuple[str, ...]:
+def requests_of(scenario: Scenario, stage: ScenarioStage) -> tuple[str, ...]:
+    """What the stage asks of xenstore: its own requests, or the usual ones."""
     if stage.requests is not None:
         return stage.requests
     if stage.is_path:

@@ -2,32 +2,14 @@
 
 from __future__ import annotations
 
-from guestsim.errors import InputError
 from guestsim.explore import ScriptStep, Strategy, fair, pct, random_walk, script
-from guestsim.scenario import MemoryModel, Scenario, Step
+from guestsim.scenario import Scenario, Step
 from guestsim.scenario import Strategy as StrategyName
 
-__all__ = ["SAMPLED", "refuse_what_is_not_there", "sampled", "scripted"]
+__all__ = ["SAMPLED", "sampled", "scripted"]
 
 SAMPLED = frozenset({StrategyName.RANDOM, StrategyName.PCT})
 """Strategies that try some executions out of many."""
-
-_THERE = SAMPLED | {StrategyName.SCRIPT}
-
-
-def refuse_what_is_not_there(scenario: Scenario) -> None:
-    """InputError for strategies and memory models that the format knows and this version lacks."""
-    search = scenario.search
-    if search.strategy not in _THERE:
-        raise InputError(
-            f"{scenario.name}: search.strategy: {search.strategy} is not available in this "
-            "version; use script, random or pct"
-        )
-    if search.memory_model is not MemoryModel.SC:
-        raise InputError(
-            f"{scenario.name}: search.memory_model: {search.memory_model} is not available in "
-            "this version; use sc"
-        )
 
 
 def scripted(scenario: Scenario) -> Strategy:

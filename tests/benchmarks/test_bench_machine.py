@@ -1,4 +1,4 @@
-"""What the machine costs: `pytest tests/benchmarks --benchmark-enable`; compare medians."""
+"""What the machine costs: `pytest tests/benchmarks --benchmark-enable -n 0`; compare medians."""
 
 from __future__ import annotations
 

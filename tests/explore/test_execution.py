@@ -281,3 +281,20 @@ def test_an_actor_that_breaks_the_contract_is_our_fault(bursts: list[Burst], mes
 def test_actors_need_names_of_their_own() -> None:
     with pytest.raises(InternalError, match="different names"):
         Execution((Program("guest", [halt()]), Program("guest", [halt()])), MEMORY)
+
+
+def test_an_observer_sees_the_waits_that_never_end() -> None:
+    seen = []
+
+    def observe(memory: bytearray, event: Event) -> tuple[Violation, ...]:
+        seen.append((event.actor, event.op.kind))
+        if event.op.kind is Kind.WAIT:
+            return (Violation("sleeps", "section", f"{event.actor} sleeps"),)
+        return ()
+
+    lines = [store(0, 7), wait()]
+    run = execute(fair, (Program("guest", lines),), MEMORY, observe)
+    assert run.outcome is Outcome.HUNG
+    assert [event.op.kind for event in run.events] == [Kind.STORE], "it is no event of the trace"
+    assert seen == [("guest", Kind.STORE), ("guest", Kind.WAIT)]
+    assert [(violation.rule, violation.step) for violation in run.violations] == [("sleeps", -1)]

@@ -161,7 +161,7 @@ def test_other_images_are_refused_before_anything_runs() -> None:
 def test_another_memory_model_is_refused() -> None:
     schedule = msgspec.structs.replace(recorded(), memory_model="tso")
     with pytest.raises(ReplayError, match="memory_model: 'tso' cannot be replayed"):
-        replay(schedule, IMAGES)
+        execute(replay(schedule, IMAGES), ACTORS, MEMORY)
 
 
 def test_the_recorded_schedule_is_the_one_that_the_others_are_changes_of() -> None:

@@ -1,0 +1,377 @@
+"""Every interleaving: a search of all states that actors on one shared memory can get into.
+
+States are visited in order of cost, which is (preemptions, switches): first everything that needs
+no preemption, with rising numbers of switches, then everything that needs one… So the first way to
+an outcome has the fewest preemptions, and among those the fewest switches between actors. A switch
+is a *preemption* where the actor that is left could have gone on. An actor that waits for an event
+that is not there yields, even where its wait could end without the event; and so does one that
+spins: alone, it would come back to the same state for ever, without sleeping.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from guestsim.errors import InternalError
+from guestsim.explore.graph import ENDED, NONE, STUCK, UNKNOWN, Graph
+from guestsim.explore.macro import Closure
+from guestsim.explore.parts import TooManyError
+from guestsim.explore.record import Record
+from guestsim.explore.world import (
+    BLOCKED,
+    DEFAULT_BUFFER,
+    HALTED,
+    SLEEPING,
+    MemoryModel,
+    Rules,
+    World,
+    lay_out,
+)
+from guestsim.trace import Actor, Flag, Kind, Outcome, Violation
+
+__all__ = ["Limits", "Progress", "Reductions", "Search", "Sighting"]
+
+RUN = -2
+"""As the mover of a sighting: during the run of the actor to whom the turn passes."""
+
+_POLL = 512
+"""New states between two looks at the budget."""
+
+Progress = Callable[[int, int, tuple[Outcome, ...]], None]
+"""Called now and then with states stored, turns that wait to be taken, outcomes so far."""
+
+
+class Reductions(msgspec.Struct, frozen=True):
+    """What makes the search smaller. None of them changes what it finds."""
+
+    merge: bool = True
+    """Points of an actor with equal keys are one. Without it, a search ends only if no actor can
+    go round for ever."""
+    macro_steps: bool = True
+    """See `guestsim.explore.macro`. Without effect for more than two actors."""
+    justified_turns: bool = True
+    """The turn passes only for a reason: the other actor then moves on at least up to an op that
+    does not commute with the next op of the one that is left. (Otherwise that op could as well come
+    first.) Only under sc and for two actors."""
+    eager_stores: bool = True
+    """Under tso: a store enters the store buffer at once, which nobody sees."""
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """Where a search stops, incomplete."""
+
+    preemptions: int | None = None
+    """Explore only what needs at most so many."""
+    states: int | None = None
+    """Stored states."""
+
+
+class Sighting(msgspec.Struct, frozen=True):
+    """The first time that something was seen: at the move of `mover` from `stop`."""
+
+    stop: int
+    mover: int
+    preemptions: int
+    switches: int
+
+
+class Search:
+    """One search. `run` makes it; then the attributes tell what it found.
+
+    `actors` are run to record them, and nothing else may run them meanwhile. `should_stop` is
+    asked every few hundred states. A KeyboardInterrupt ends the search, incomplete.
+    """
+
+    def __init__(
+        self,
+        actors: Sequence[Actor],
+        memory: bytes,
+        *,
+        model: MemoryModel = MemoryModel.SC,
+        rules: Rules | None = None,
+        reductions: Reductions | None = None,
+        limits: Limits | None = None,
+        store_buffer: int = DEFAULT_BUFFER,
+        twice: bool = False,
+        should_stop: Callable[[], bool] | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        if not actors or len({actor.name for actor in actors}) != len(actors):
+            raise InternalError("a search needs actors with different names")
+        self.model = model
+        self.memory = bytes(memory)
+        self.reductions = reductions or Reductions()
+        self.limits = limits or Limits()
+        self.store_buffer = store_buffer
+        self._should_stop = should_stop
+        self._progress = progress
+        self.records = tuple(
+            Record(actor, len(memory), merge=self.reductions.merge, twice=twice) for actor in actors
+        )
+        tso = model is MemoryModel.TSO
+        layout = lay_out(len(actors), self.memory, model)
+        self.world = World(
+            self.records,
+            layout,
+            tso=tso,
+            bound=store_buffer,
+            rules=rules,
+            on_violation=None if rules is None else self._broken,
+        )
+        plain = rules is None and not tso
+        solo = self.world if plain else World(self.records, layout)
+        self.closure = Closure(
+            self.world,
+            solo,
+            float_ops=self.reductions.macro_steps and len(actors) == 2,
+            into_buffers=self.reductions.eager_stores,
+        )
+        self.graph = Graph(len(actors), 2 * len(actors) if tso else len(actors))
+        self.outcomes: dict[Outcome, Sighting] = {}
+        """How executions can end, and where that was first seen. `hung` is known at the end."""
+        self.violations: dict[str, tuple[Violation, Sighting]] = {}
+        """The first violation of each rule that can be broken."""
+        self.why_incomplete: str | None = None
+        """One clause; None where everything was explored."""
+        self._cut_short: str | None = None
+        self._stop = NONE
+        self._mover = 0
+        self._preemptions = self._switches = 0
+
+    @property
+    def complete(self) -> bool:
+        """Whether every interleaving was explored."""
+        return self.why_incomplete is None
+
+    def run(self) -> None:
+        """Search until everything is explored or a limit is reached."""
+        try:
+            self._explore()
+        except KeyboardInterrupt:
+            self.why_incomplete = "interrupted"
+        except TooManyError as error:
+            self.why_incomplete = str(error)
+        self.graph.trim()
+        if self.why_incomplete is not None:
+            # In the middle of a move, perhaps: nothing can be said about what never ends.
+            return
+        if self.graph.open_states():
+            self.why_incomplete = f"only up to {self.limits.preemptions} preemptions"
+        self.why_incomplete = self.why_incomplete or self._cut_short
+        self._classify()
+
+    def _classify(self) -> None:
+        """Find out whether there is a state from which nothing ends."""
+        state = self.graph.doomed().find(1)
+        if state >= 0:
+            stop = self.graph.arrival(state)
+            # States are numbered in the order of cost; which cost it was is counted along the way.
+            self.outcomes.setdefault(Outcome.HUNG, Sighting(stop, NONE, -1, -1))
+
+    def _broken(self, violation: Violation) -> None:
+        if violation.rule not in self.violations:
+            self.violations[violation.rule] = (
+                violation,
+                Sighting(self._stop, self._mover, self._preemptions, self._switches),
+            )
+
+    def _explore(self) -> None:  # noqa: PLR0915
+        graph, world = self.graph, self.world
+        count, movers = graph.actors, graph.movers
+        keys, ids, moves = graph.keys, graph.ids, graph.moves
+        visits, parents, add = graph.visits, graph.parents, graph.add
+        steps = world.steps
+        settle = self.closure.settle
+        settles = self.reductions.macro_steps and count == 2
+        settles = settles or (world.tso and self.reductions.eager_stores)
+        most = self.limits.preemptions
+        two = count == 2
+        justified = self.reductions.justified_turns and two and not world.tso
+        watched = world.rules is not None
+        poll = _POLL
+
+        start = settle(world.first) if settles else world.first
+        add(start)
+        turns = array("q", range(count - 1, -1, -1))
+        """Stops to visit at this cost, their parents noted."""
+        now: dict[int, array[int]] = {}
+        """Switches -> stops at which the turn passes on, without another preemption."""
+        later: dict[int, array[int]] = {}
+        """The same, with one preemption more."""
+        preemptions = switches = chain = 0
+        while True:
+            while turns:
+                stop = turns.pop()
+                if visits[stop]:
+                    continue
+                chain += 1
+                while True:
+                    visits[stop] = chain
+                    state = stop // count
+                    actor = stop - state * count
+                    if watched:
+                        self._stop, self._mover = stop, actor
+                        self._preemptions, self._switches = preemptions, switches
+                    key = keys[state]
+                    new = steps[actor](key)
+                    yields = False
+                    if new < 0:
+                        if new <= SLEEPING:
+                            yields = True
+                            new = SLEEPING - new
+                        elif new == HALTED:
+                            self._ended(stop, actor, actor, preemptions, switches)
+                        else:
+                            yields = new == BLOCKED or world.sleeps(actor, key)
+                    if new >= 0:
+                        if settles:
+                            new = settle(new)
+                        known = ids.get(new)
+                        if known is not None:
+                            then = known
+                        else:
+                            then = add(new)
+                        moves[state * movers + actor] = then
+                        if then >= poll:
+                            poll = then + _POLL
+                            if self._poll(turns, now, later):
+                                return
+                    else:
+                        moves[state * movers + actor] = ENDED if new == HALTED else STUCK
+                    if movers > count:
+                        self._drain(stop, turns)
+                    # The turn may pass to another here.
+                    if not two or not visits[stop ^ 1]:
+                        if yields:
+                            if switches + 1 not in now:
+                                now[switches + 1] = array("q")
+                            now[switches + 1].append(stop)
+                        elif most is None or preemptions < most:
+                            if switches + 1 not in later:
+                                later[switches + 1] = array("q")
+                            later[switches + 1].append(stop)
+                    if new < 0:
+                        break
+                    after = then * count + actor
+                    if visits[after]:
+                        if visits[after] == chain:
+                            self._spin(after, now, switches)
+                        break
+                    parents[after] = stop
+                    stop = after
+            # All of this cost is visited: the next one.
+            while not now:
+                if not later:
+                    return
+                now, later = later, {}
+                preemptions += 1
+            switches = min(now)
+            for stop in now.pop(switches):
+                if justified and self._pass_turn(stop, turns, preemptions, switches):
+                    continue
+                state = stop // count
+                for other in range(state * count, state * count + count):
+                    if not visits[other]:
+                        parents[other] = stop
+                        turns.append(other)
+
+    def _pass_turn(self, stop: int, turns: array[int], preemptions: int, switches: int) -> bool:
+        """Let the other actor run from here up to an op that matters to the one that is left.
+
+        False where every op matters, because the one that is left sleeps: it yields here, and
+        would not elsewhere.
+        """
+        graph, world = self.graph, self.world
+        state, left = divmod(stop, 2)
+        actor = 1 - left
+        here = stop ^ 1
+        if graph.visits[here] or graph.runs[here] != UNKNOWN:
+            return True
+        key = graph.keys[state]
+        if world.sleeps(left, key) and world.op(left, key).flags & Flag.SPURIOUS:
+            return False
+        self._stop, self._mover = stop, RUN
+        self._preemptions, self._switches = preemptions, switches
+        new = self.closure.run(actor, key)
+        if new == HALTED:
+            graph.runs[here] = ENDED
+            self._ended(stop, actor, RUN, preemptions, switches)
+        elif new < 0:
+            graph.runs[here] = STUCK
+        else:
+            new = self.closure.settle(new)
+            known = graph.ids.get(new)
+            then = graph.runs[here] = graph.add(new) if known is None else known
+            after = then * 2 + actor
+            if not graph.visits[after]:
+                graph.parents[after] = -2 - stop
+                turns.append(after)
+        return True
+
+    def _drain(self, stop: int, turns: array[int]) -> None:
+        """The moves of the store buffers, whoever's turn it is."""
+        graph, world = self.graph, self.world
+        count, movers = graph.actors, graph.movers
+        state, actor = divmod(stop, count)
+        for owner in range(count):
+            mover = count + owner
+            then = graph.moves[state * movers + mover]
+            if then == UNKNOWN:
+                self._mover = mover
+                new = world.drain(owner, graph.keys[state])
+                if new < 0:
+                    then = STUCK
+                else:
+                    new = self.closure.settle(new)
+                    known = graph.ids.get(new)
+                    then = graph.add(new) if known is None else known
+                graph.moves[state * movers + mover] = then
+            if then >= 0:
+                after = then * count + actor
+                if not graph.visits[after]:
+                    graph.parents[after] = stop
+                    turns.append(after)
+
+    def _spin(self, stop: int, now: dict[int, array[int]], switches: int) -> None:
+        """The actor came back to `stop` alone. If it does not sleep on the way, it yields."""
+        graph = self.graph
+        count = graph.actors
+        actor = stop % count
+        circle = array("q")
+        at = stop
+        while True:
+            state = at // count
+            if self.world.sleeps(actor, graph.keys[state]):
+                return
+            circle.append(at)
+            at = graph.moves[state * graph.movers + actor] * count + actor
+            if at == stop:
+                break
+        now.setdefault(switches + 1, array("q")).extend(circle)
+
+    def _ended(self, stop: int, actor: int, mover: int, preemptions: int, switches: int) -> None:
+        key = self.graph.keys[stop // self.graph.actors]
+        op = self.closure.halted_at if mover == RUN else self.world.op(actor, key)
+        end = op.end
+        if op.kind is not Kind.HALT or end is None:
+            raise InternalError(f"{self.world.names[actor]}: a HALT without an end")
+        if end.outcome is None:
+            self._cut_short = self._cut_short or f"an execution was cut short: {end.message}"
+        else:
+            self.outcomes.setdefault(end.outcome, Sighting(stop, mover, preemptions, switches))
+
+    def _poll(
+        self, turns: array[int], now: dict[int, array[int]], later: dict[int, array[int]]
+    ) -> bool:
+        states = len(self.graph.keys)
+        if self.limits.states is not None and states >= self.limits.states:
+            self.why_incomplete = f"the budget of {self.limits.states} states is used up"
+        elif self._should_stop is not None and self._should_stop():
+            self.why_incomplete = "stopped: the time is used up"
+        if self._progress is not None:
+            frontier = len(turns) + sum(map(len, (*now.values(), *later.values())))
+            self._progress(states, frontier, tuple(self.outcomes))
+        return self.why_incomplete is not None

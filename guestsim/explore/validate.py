@@ -1,0 +1,69 @@
+"""Self-check: the record of a search against live executions on random schedules.
+
+Two loads in one instruction, or a point's key that misses some state, would make a record lie. So
+compare it with what freshly started actors do: the same ops, the same values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import zip_longest
+
+from guestsim.errors import InternalError
+from guestsim.explore.execution import Execution
+from guestsim.explore.player import Player
+from guestsim.explore.search import Search
+from guestsim.explore.strategies import random_walk
+from guestsim.explore.tso import TsoExecution
+from guestsim.trace import Actor, Event
+
+__all__ = ["MAX_OPS", "validate"]
+
+MAX_OPS = 20_000
+"""Ops after which a random execution is cut short."""
+
+
+def validate(search: Search, actors: Sequence[Actor], seeds: Sequence[int]) -> int:
+    """Compare one random live execution for each seed with the record of `search`, under its
+    memory model; how many events were compared. InternalError at the first difference.
+
+    `actors` may be those that the search has recorded.
+    """
+    compared = 0
+    for seed in seeds:
+        execution = _execution(search, actors)
+        execution.start()
+        random_walk(seed)(execution)
+        recorded = _recorded(search, execution)
+        for number, (live, known) in enumerate(zip_longest(execution.events, recorded), 1):
+            if live != known:
+                raise InternalError(
+                    f"the record differs from a live execution (random schedule {seed}) at event "
+                    f"{number}: live {live!r}, on the record {known!r}"
+                )
+        compared += len(recorded)
+    return compared
+
+
+def _execution(search: Search, actors: Sequence[Actor]) -> Execution:
+    if search.world.tso:
+        bound = search.store_buffer
+        return TsoExecution(actors, search.memory, max_ops=MAX_OPS, bound=bound)
+    return Execution(actors, search.memory, max_ops=MAX_OPS)
+
+
+def _recorded(search: Search, execution: Execution) -> list[Event]:
+    player = Player(search.records, search.memory, tso=search.world.tso)
+    count = len(search.records)
+    movers = {name: number for number, name in enumerate(execution.names)}
+    events: list[Event] = []
+    for name, steps in execution.result().steps:
+        mover = movers[name]
+        for _ in range(steps):
+            if mover >= count:
+                events.append(player.drained(mover - count))
+                player.drain(mover - count)
+            else:
+                events += player.events(mover)
+                player.step(mover)
+    return events

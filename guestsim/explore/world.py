@@ -1,0 +1,523 @@
+"""The whole of a search's state in one integer, and how actors move in it.
+
+A key holds, from its lowest bits: the node of each actor (`guestsim.explore.record`), the number of
+the rules' history, under tso the number of each actor's store buffer, and the parts of shared
+memory (`guestsim.explore.parts`). Moving an actor adds a number to the key, and which number
+depends on a few bits of the key only: on the actor's node and the parts of memory that its op
+touches. So each node has a small table from those bits to that number, and to look up and add is
+all that a move costs once it is known.
+
+Memory models: under `sc` a store is in memory at once. Under `tso` it goes to the actor's store
+buffer, a queue; its head is written to memory (drained) at any later time, as a move of its own.
+Loads take each byte from the newest store to it in the own buffer, else from memory. Every other op
+needs the own buffer empty. A buffer has a bound: where it is full, a store waits. Stores of one
+actor reach memory in the order of its program, those of string instructions too. Rules see a store
+when it reaches memory.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from enum import StrEnum
+from functools import partial
+from typing import Any, NamedTuple
+
+from guestsim.explore.effects import apply
+from guestsim.explore.parts import Parts, TooManyError, Touch
+from guestsim.explore.record import Record
+from guestsim.trace import Event, Flag, Kind, Op, Violation
+
+__all__ = [
+    "BLOCKED",
+    "DEFAULT_BUFFER",
+    "DRY",
+    "HALTED",
+    "HELD",
+    "NODE_MASK",
+    "SLEEPING",
+    "Layout",
+    "MemoryModel",
+    "Rules",
+    "World",
+    "bytes_of",
+    "lay_out",
+    "overlay",
+]
+
+BLOCKED = -1
+"""In place of a key: the actor waits for an event that is not there, and cannot move."""
+HELD = -2
+"""The actor cannot move before its store buffer has been drained."""
+HALTED = -3
+"""The actor's op is a HALT: the execution ends."""
+DRY = -4
+"""A store buffer without a store in it cannot be drained."""
+SLEEPING = -5
+"""A key k as `SLEEPING - k`: the actor moves to it by ending its wait without an event."""
+
+DEFAULT_BUFFER = 64
+"""Stores that a store buffer holds."""
+
+_ENTRY_BYTES = 96
+"""Of a key and a value, each an integer of its own."""
+_NODE_BYTES = 400
+"""Of a node: its entries in lists here and in the record, and its op."""
+
+NODE_BITS = 22
+NODE_MASK = (1 << NODE_BITS) - 1
+_HISTORY_BITS = 20
+_BUFFER_BITS = 20
+
+_LOAD = Kind.LOAD
+_STORE = Kind.STORE
+_RMW = Kind.RMW
+_FENCE = Kind.FENCE
+_WAIT = Kind.WAIT
+_HALT = Kind.HALT
+
+
+class MemoryModel(StrEnum):
+    """When a store becomes visible to others."""
+
+    SC = "sc"
+    TSO = "tso"
+
+
+class Rules(NamedTuple):
+    """The rules of the protocol, as far as a search needs to know them."""
+
+    initial: Hashable
+    """The history at the start."""
+    step: Callable[[Any, bytes | bytearray, Event], tuple[Any, Iterable[Violation]]]
+    """(history, memory before the event, event) -> (history, rules that the event breaks). Pure."""
+    concerned: Callable[[Event], bool]
+    """Whether `step` needs to see such an event. Must not depend on values."""
+    words: frozenset[str]
+    """Fields that `step` may look at in memory for any event."""
+    data: frozenset[str]
+    """Fields that it may look at, besides, when the event stores one of `words`."""
+
+
+class Layout(NamedTuple):
+    """Where in a key everything is."""
+
+    nodes: tuple[int, ...]
+    """Shift of each actor's node."""
+    history: int
+    buffers: tuple[int, ...]
+    """Shift of each actor's store buffer; empty where there are none."""
+    parts: Parts
+
+
+def lay_out(actors: int, memory: bytes, model: MemoryModel) -> Layout:
+    """The layout for so many actors on shared memory that is `memory` at the start."""
+    history = actors * NODE_BITS
+    end = history + _HISTORY_BITS
+    buffers: tuple[int, ...] = ()
+    if model is MemoryModel.TSO:
+        buffers = tuple(end + actor * _BUFFER_BITS for actor in range(actors))
+        end += actors * _BUFFER_BITS
+    nodes = tuple(actor * NODE_BITS for actor in range(actors))
+    return Layout(nodes, history, buffers, Parts(memory, end))
+
+
+class World:
+    """Recorded actors on one shared memory. Keys of states are integers (see the module).
+
+    Under tso, the layout has buffers; without `tso` they are left alone and stores go to memory.
+    """
+
+    def __init__(
+        self,
+        records: Sequence[Record],
+        layout: Layout,
+        *,
+        tso: bool = False,
+        bound: int = DEFAULT_BUFFER,
+        rules: Rules | None = None,
+        on_violation: Callable[[Violation], None] | None = None,
+    ) -> None:
+        self.records = tuple(records)
+        self.names = tuple(record.name for record in records)
+        self.tso = tso
+        self.bound = bound
+        self.hit_bound = False
+        """Whether a store has had to wait because the buffer was full."""
+        count = len(records)
+        self.shifts, self._history_shift, self.buffer_shifts, self.parts = layout
+        self.history_mask = ((1 << _HISTORY_BITS) - 1) << self._history_shift
+        self.buffer_masks = (
+            tuple(((1 << _BUFFER_BITS) - 1) << shift for shift in self.buffer_shifts)
+            or (0,) * count
+        )
+        self.first = sum(
+            record.first << shift for record, shift in zip(records, self.shifts, strict=True)
+        )
+        """The key of the start."""
+
+        self.rules = rules
+        self._on_violation = on_violation
+        self._histories: list[Any] = [rules.initial] if rules else []
+        self._history_ids: dict[Any, int] = {rules.initial: 0} if rules else {}
+        self._words = self.parts.named(rules.words) if rules else ()
+        self._data = self.parts.named(rules.data) if rules else ()
+        self._word_bits = self.parts.part_bits(self._words)
+        self._data_bits = self.parts.part_bits(self._data)
+
+        # Of each actor, of each node.
+        self.kinds: tuple[list[int], ...] = tuple([] for _ in records)
+        self.touches: tuple[list[Touch], ...] = tuple([] for _ in records)
+        """With what the rules look at, where they look at the op at all."""
+        self.ruled: tuple[list[bool], ...] = tuple([] for _ in records)
+        self._masks: tuple[list[int], ...] = tuple([] for _ in records)
+        self._tables: tuple[list[dict[int, int] | None], ...] = tuple([] for _ in records)
+        self._push: tuple[list[dict[int, int] | None], ...] = tuple([] for _ in records)
+        self._details: dict[tuple[str, Op], tuple[Touch, bool, int]] = {}
+
+        # Store buffers: number -> stores, oldest first; the same for all actors.
+        self.buffers: list[tuple[Op, ...]] = [()]
+        self._buffer_ids: dict[tuple[Op, ...], int] = {(): 0}
+        self._heads: tuple[dict[int, tuple[dict[int, int], int, int]], ...] = tuple(
+            {} for _ in records
+        )
+        for actor, record in enumerate(self.records):
+            record.watch(partial(self._grow, actor))
+        self.steps: tuple[Callable[[int], int], ...] = tuple(
+            self._tso_step(actor) if self.tso else self._step(actor) for actor in range(count)
+        )
+        """For each actor: the key of a state -> the key after the actor's next step, or one of the
+        negative numbers above."""
+
+    # -- nodes ----------------------------------------------------------------------------------
+
+    def node(self, actor: int, key: int) -> int:
+        """Where the actor stands."""
+        return key >> self.shifts[actor] & NODE_MASK
+
+    def op(self, actor: int, key: int) -> Op:
+        """The actor's next op."""
+        return self.records[actor].ops[key >> self.shifts[actor] & NODE_MASK]
+
+    def buffered(self, actor: int, key: int) -> tuple[Op, ...]:
+        """The actor's stores that are not in memory yet, oldest first."""
+        if not self.tso:
+            return ()
+        return self.buffers[(key & self.buffer_masks[actor]) >> self.buffer_shifts[actor]]
+
+    def _grow(self, actor: int) -> None:
+        """Take in the nodes that the actor's record has got."""
+        record = self.records[actor]
+        kinds, touches, ruled = self.kinds[actor], self.touches[actor], self.ruled[actor]
+        masks, tables, push = self._masks[actor], self._tables[actor], self._push[actor]
+        if len(record.ops) > NODE_MASK:
+            raise TooManyError(f"{record.name} has more than {NODE_MASK} nodes")
+        for node in range(len(kinds), len(record.ops)):
+            op = record.ops[node]
+            touch, seen, mask = self._detail(actor, op)
+            if op.kind is _RMW:
+                mask |= self._detail(actor, Op(_STORE, op.address, op.size))[2]
+            kinds.append(int(op.kind))
+            touches.append(touch)
+            ruled.append(seen)
+            if self.tso and op.kind is _LOAD:
+                mask |= self.buffer_masks[actor]
+            masks.append(mask)
+            tables.append(None if op.kind is _WAIT or op.kind is _HALT else {})
+            push.append({} if op.kind is _STORE else None)
+
+    def _detail(self, actor: int, op: Op) -> tuple[Touch, bool, int]:
+        """(touch, whether rules look at it, the bits of a key on which its effect depends)."""
+        known = self._details.get((self.names[actor], op))
+        if known is not None:
+            return known
+        touch = self.parts.touch(op)
+        mask = self.parts.key_mask(touch.parts)
+        seen = self.rules is not None and self.rules.concerned(Event(self.names[actor], op))
+        if seen:
+            looks, bits = self._words, self._word_bits
+            stores_word = op.kind in (_STORE, _RMW) and any(
+                part in self._words for part in touch.parts
+            )
+            if stores_word:
+                looks, bits = looks + self._data, bits | self._data_bits
+            touch = Touch(touch.reads | bits, touch.writes, touch.parts)
+            mask |= self.parts.key_mask(looks) | self.history_mask
+        found = self._details[self.names[actor], op] = touch, seen, mask
+        return found
+
+    def touch_of(self, actor: int, op: Op) -> Touch:
+        """What an op of the actor touches, with what the rules look at."""
+        return self._detail(actor, op)[0]
+
+    def looked_at(self, actor: int, nodes: Iterable[int]) -> int:
+        """The bits of a key that hold what the rules may look at during these nodes' ops."""
+        mask = 0
+        for node in nodes:
+            if self.ruled[actor][node]:
+                mask |= self._masks[actor][node]
+        return mask
+
+    # -- moves ----------------------------------------------------------------------------------
+
+    def _step(self, actor: int) -> Callable[[int], int]:
+        shift, tables, masks = self.shifts[actor], self._tables[actor], self._masks[actor]
+        mask = NODE_MASK
+        learn, slow = self._learn, self._wait_or_halt
+
+        def step(key: int) -> int:
+            node = key >> shift & mask
+            table = tables[node]
+            if table is None:
+                return slow(actor, node, key)
+            bits = key & masks[node]
+            delta = table.get(bits)
+            if delta is None:
+                delta = table[bits] = learn(actor, node, key)
+            return key + delta
+
+        return step
+
+    def _tso_step(self, actor: int) -> Callable[[int], int]:
+        shift, kinds, push = self.shifts[actor], self.kinds[actor], self._push[actor]
+        buffer = self.buffer_masks[actor]
+        plain = self._step(actor)
+
+        def step(key: int) -> int:
+            node = key >> shift & NODE_MASK
+            kind = kinds[node]
+            if kind == 1:
+                return self._pushed(actor, node, key, push[node])
+            if kind != 0 and key & buffer:
+                return HELD
+            return plain(key)
+
+        return step
+
+    def store_through(self, actor: int, key: int) -> int:
+        """Under tso, a store with the own buffer empty that goes to memory at once."""
+        node = key >> self.shifts[actor] & NODE_MASK
+        table = self._tables[actor][node]
+        assert table is not None
+        bits = key & self._masks[actor][node]
+        delta = table.get(bits)
+        if delta is None:
+            delta = table[bits] = self._learn(actor, node, key)
+        return key + delta
+
+    def drain(self, actor: int, key: int) -> int:
+        """The key after the head of the actor's store buffer has reached memory."""
+        buffer = key & self.buffer_masks[actor]
+        if not buffer:
+            return DRY
+        head = self._heads[actor].get(buffer)
+        if head is None:
+            number = buffer >> self.buffer_shifts[actor]
+            op, *rest = self.buffers[number]
+            left = self._buffer(tuple(rest)) - number << self.buffer_shifts[actor]
+            head = self._heads[actor][buffer] = ({}, self._detail(actor, op)[2], left)
+        table, mask, left = head
+        bits = key & mask
+        delta = table.get(bits)
+        if delta is None:
+            op = self.buffers[buffer >> self.buffer_shifts[actor]][0]
+            delta = table[bits] = self._stored(actor, op, key, self._detail(actor, op)[1])
+        return key + delta + left
+
+    def _pushed(self, actor: int, node: int, key: int, table: dict[int, int] | None) -> int:
+        assert table is not None
+        buffer = key & self.buffer_masks[actor]
+        delta = table.get(buffer)
+        if delta is None:
+            record, shift = self.records[actor], self.buffer_shifts[actor]
+            number = buffer >> shift
+            stores = self.buffers[number]
+            if len(stores) == self.bound:
+                delta = 0
+            else:
+                delta = self._buffer((*stores, record.ops[node])) - number << shift
+                delta += record.following[node] - node << self.shifts[actor]
+            table[buffer] = delta
+        if not delta:
+            self.hit_bound = True
+            return HELD
+        return key + delta
+
+    def _buffer(self, stores: tuple[Op, ...]) -> int:
+        number = self._buffer_ids.get(stores)
+        if number is None:
+            number = len(self.buffers)
+            if number >> _BUFFER_BITS:
+                raise TooManyError("there are too many different store buffers")
+            self.buffers.append(stores)
+            self._buffer_ids[stores] = number
+        return number
+
+    def sleeps(self, actor: int, key: int) -> bool:
+        """Whether the actor stands at a wait whose event is not there."""
+        op = self.op(actor, key)
+        return op.kind is _WAIT and not self.parts.read(key, op.address, op.size) & op.value
+
+    def _wait_or_halt(self, actor: int, node: int, key: int) -> int:
+        op = self.records[actor].ops[node]
+        if op.kind is _HALT:
+            self._see_end(actor, op, key)
+            return HALTED
+        bits = self.parts.read(key, op.address, op.size)
+        value = 1 if bits & op.value else 0
+        if not value and not op.flags & Flag.SPURIOUS:
+            return BLOCKED
+        new = key + self._to(actor, node, value)
+        if self.ruled[actor][node]:
+            event = Event(self.names[actor], op, value)
+            new += self._see(key, self.parts.memory(key), (event,))
+        if not value:
+            return SLEEPING - new
+        if op.flags & Flag.CONSUME:
+            left = bits & ~op.value
+            new += self.parts.write(key, op.address, left.to_bytes(op.size, "little"))
+        return new
+
+    def _to(self, actor: int, node: int, value: int) -> int:
+        """What it adds to a key that the answered op of `node` gives `value`."""
+        return self.records[actor].after(node, value) - node << self.shifts[actor]
+
+    def _learn(self, actor: int, node: int, key: int) -> int:
+        record = self.records[actor]
+        op = record.ops[node]
+        kind = op.kind
+        seen = self.ruled[actor][node]
+        if kind is _STORE:
+            delta = record.following[node] - node << self.shifts[actor]
+            return delta + self._stored(actor, op, key, seen)
+        if kind is _LOAD:
+            value = self.load(actor, op, key)
+            delta = self._to(actor, node, value)
+            if seen:
+                event = Event(self.names[actor], op, value)
+                delta += self._see(key, self.parts.memory(key), (event,))
+            return delta
+        if kind is _RMW:
+            value = self.parts.read(key, op.address, op.size)
+            delta = self._to(actor, node, value)
+            half = node + (delta >> self.shifts[actor])
+            store = record.ops[half]
+            delta += record.following[half] - half << self.shifts[actor]
+            delta += self.parts.write(
+                key, store.address, store.value.to_bytes(store.size, "little")
+            )
+            if seen or self.ruled[actor][half]:
+                name = self.names[actor]
+                events = Event(name, op, value), Event(name, store, store.value)
+                delta += self._see(key, self.parts.memory(key), events)
+            return delta
+        delta = record.following[node] - node << self.shifts[actor]
+        if kind is _FENCE:
+            return delta
+        memory = self.parts.memory(key)
+        if seen:
+            # What a send gives is 1 for news; the rules get it as an execution reports it.
+            value = 0
+            if kind is Kind.SEND:
+                before = self.parts.read(key, op.address, op.size)
+                value = 0 if before & op.value == op.value else 1
+            delta += self._see(key, memory, (Event(self.names[actor], op, value),))
+        if apply(memory, op):
+            delta += self.parts.difference(key, memory, self.touches[actor][node].parts)
+        return delta
+
+    def _stored(self, actor: int, op: Op, key: int, seen: bool) -> int:
+        delta = self.parts.write(key, op.address, op.value.to_bytes(op.size, "little"))
+        if seen:
+            event = Event(self.names[actor], op, op.value)
+            delta += self._see(key, self.parts.memory(key), (event,))
+        return delta
+
+    def load(self, actor: int, op: Op, key: int) -> int:
+        """What the actor's LOAD gives: from memory, and from its own buffered stores."""
+        value = self.parts.read(key, op.address, op.size)
+        stores = self.buffered(actor, key)
+        if not stores:
+            return value
+        data = bytearray(value.to_bytes(op.size, "little"))
+        for store in stores:
+            overlay(data, op, store)
+        return int.from_bytes(data, "little")
+
+    # -- rules ----------------------------------------------------------------------------------
+
+    def _see(self, key: int, memory: bytearray, events: tuple[Event, ...]) -> int:
+        """Show events to the rules; what their history adds to the key."""
+        old = (key & self.history_mask) >> self._history_shift
+        history = self._histories[old]
+        for event in events:
+            history = self._judge(history, memory, event)
+            if event.op.kind is _STORE and len(events) > 1:
+                apply(memory, event.op)
+        return self._history(history) - old << self._history_shift
+
+    def see_stores(self, actor: int, key: int, stores: Sequence[tuple[Op, bool]]) -> int:
+        """The same for stores in a row, each with whether the rules look at it."""
+        old = (key & self.history_mask) >> self._history_shift
+        history = self._histories[old]
+        memory = self.parts.memory(key)
+        name = self.names[actor]
+        for op, seen in stores:
+            if seen:
+                history = self._judge(history, memory, Event(name, op, op.value))
+            apply(memory, op)
+        return self._history(history) - old << self._history_shift
+
+    def _see_end(self, actor: int, op: Op, key: int) -> None:
+        """The execution ends: with the HALT, and with who waits for what."""
+        if self.rules is None:
+            return
+        history = self._histories[(key & self.history_mask) >> self._history_shift]
+        self._judge(history, self.parts.memory(key), Event(self.names[actor], op))
+
+    def _judge(self, history: Any, memory: bytearray, event: Event) -> Any:
+        assert self.rules is not None
+        history, found = self.rules.step(history, memory, event)
+        if self._on_violation is not None:
+            for violation in found:
+                self._on_violation(violation)
+        return history
+
+    def _history(self, history: Any) -> int:
+        number = self._history_ids.get(history)
+        if number is None:
+            number = len(self._histories)
+            if number >> _HISTORY_BITS:
+                raise TooManyError("the rules have too many different histories")
+            self._histories.append(history)
+            self._history_ids[history] = number
+        return number
+
+    @property
+    def bytes_used(self) -> int:
+        """Roughly what tables and contents take."""
+        tables = [table for actor in (*self._tables, *self._push) for table in actor if table]
+        tables += [head[0] for heads in self._heads for head in heads.values()]
+        nodes = sum(len(kinds) for kinds in self.kinds)
+        return bytes_of(tables) + self.parts.stored_bytes + nodes * _NODE_BYTES
+
+    @property
+    def histories(self) -> int:
+        """Different histories of the rules seen so far."""
+        return len(self._histories)
+
+
+def bytes_of(tables: Iterable[Mapping[Any, Any]]) -> int:
+    """Roughly what mappings between numbers take."""
+    return sum(sys.getsizeof(table) + len(table) * _ENTRY_BYTES for table in tables)
+
+
+def overlay(data: bytearray, load: Op, store: Op) -> None:
+    """Put into `data`, what `load` gives, the bytes that `store` covers."""
+    first = max(load.address, store.address)
+    last = min(load.address + load.size, store.address + store.size)
+    if first < last:
+        value = store.value.to_bytes(store.size, "little")
+        data[first - load.address : last - load.address] = value[
+            first - store.address : last - store.address
+        ]

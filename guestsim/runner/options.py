@@ -1,0 +1,46 @@
+"""What a check is asked to do besides what the scenario says, and how it reports meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from guestsim.trace import Outcome
+
+__all__ = ["Options", "Progress", "Report"]
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """Options of a check. Can be sent to another process."""
+
+    images: dict[str, Path] = {}
+    """ELF files that replace stages by name; names that a scenario does not have are ignored."""
+    witnesses: Path | None = None
+    """Folder for the schedule of the first execution that shows each outcome."""
+    seconds: float | None = None
+    """Budget of a search; then it is incomplete."""
+    states: int | None = None
+    """The same in stored states."""
+    reduce: bool = True
+    """Whether reductions are used."""
+    twice: bool = False
+    """Run every actor twice for each value, and compare."""
+    validate: int = 0
+    """How many random executions to compare with the record."""
+
+
+class Report(msgspec.Struct, frozen=True):
+    """How far a check has come."""
+
+    done: int
+    """Executions, or stored states."""
+    total: int | None
+    """Of executions; None where nobody knows."""
+    detail: str = ""
+    outcomes: tuple[Outcome, ...] = ()
+    """Found so far."""
+
+
+Progress = Callable[[Report], None]

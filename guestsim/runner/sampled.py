@@ -1,0 +1,91 @@
+"""`check` by a script's one execution, or by samples."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from guestsim.explore import execute, fair
+from guestsim.rules import ALL
+from guestsim.runner.interrupt import INTERRUPTED, requested
+from guestsim.runner.judge import Evidence, judge
+from guestsim.runner.once import schedule_for, with_hints
+from guestsim.runner.options import Options, Progress, Report
+from guestsim.runner.setup import Setup
+from guestsim.runner.strategy import SAMPLED, sampled, scripted
+from guestsim.runner.watch import rule_observer
+from guestsim.runner.witnesses import save_schedule, witness_path
+from guestsim.scenario import Scenario
+from guestsim.trace.results import Result, Run, SearchStats
+
+__all__ = ["check_by_samples"]
+
+_RULES = tuple(rule.name for rule in ALL)
+
+
+def check_by_samples(
+    scenario: Scenario, setup: Setup, options: Options, progress: Progress | None
+) -> Result:
+    """Run the scenario's executions, with all rules, and judge them. Never a proof."""
+    started = time.perf_counter()
+    evidence = Evidence()
+    every = scenario.search.strategy not in SAMPLED
+    total = 1 if every else scenario.search.runs
+    length = 0
+    if not every:
+        plain = execute(fair, setup.actors, setup.memory, record=False)
+        length = sum(count for _, count in plain.steps)
+    for number in range(total):
+        if requested():
+            evidence.cut_short.append(INTERRUPTED)
+            total = number
+            break
+        run = execute(
+            scripted(scenario) if every else sampled(scenario, number, length),
+            setup.actors,
+            setup.memory,
+            rule_observer(),
+            record=every or options.witnesses is not None,
+            max_ops=scenario.search.max_ops,
+        )
+        run = with_hints(run, setup)
+        _note(evidence, run, _writer(run, scenario, setup, number, options))
+        if progress is not None:
+            progress(Report(number + 1, total, "", tuple(evidence.outcomes)))
+    stats = SearchStats(
+        strategy=str(scenario.search.strategy),
+        memory_model=str(scenario.search.memory_model),
+        complete=False,
+        states=None,
+        transitions=None,
+        executions=total,
+        seconds=round(time.perf_counter() - started, 3),
+    )
+    return judge(scenario, evidence, stats, every=every, rules=_RULES)
+
+
+def _writer(
+    run: Run, scenario: Scenario, setup: Setup, number: int, options: Options
+) -> Callable[[str], str | None]:
+    """Writes the schedule of `run` as the witness of something, and gives its path."""
+
+    def write(what: str) -> str | None:
+        if options.witnesses is None:
+            return None
+        path = witness_path(options.witnesses, scenario, what)
+        save_schedule(schedule_for(run, scenario, setup, number), scenario, path)
+        return str(path)
+
+    return write
+
+
+def _note(evidence: Evidence, run: Run, write: Callable[[str], str | None]) -> None:
+    if run.outcome is None:
+        evidence.cut_short.append(run.end.message)
+    else:
+        if run.outcome not in evidence.outcomes:
+            evidence.outcomes[run.outcome] = write(run.outcome.value)
+        evidence.counts[run.outcome] = evidence.counts.get(run.outcome, 0) + 1
+    for violation in run.violations:
+        if violation.rule not in evidence.broken:
+            evidence.broken[violation.rule] = violation.message, write(violation.rule)

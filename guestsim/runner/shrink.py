@@ -1,0 +1,48 @@
+"""Shrinking: the same outcome with fewer requests."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from guestsim.runner.options import Options
+from guestsim.runner.searched import search
+from guestsim.runner.setup import requests_of, set_up
+from guestsim.scenario import Scenario, Stage
+from guestsim.trace import Outcome
+
+__all__ = ["shrink", "with_requests"]
+
+Requests = tuple[tuple[str, ...], ...]
+"""For each stage of the boot chain."""
+
+
+def with_requests(scenario: Scenario, requests: Requests) -> Scenario:
+    """The scenario with these requests for its stages."""
+    chain = tuple(
+        Stage(image=stage.image, requests=lines)
+        for stage, lines in zip(scenario.boot.stages, requests, strict=True)
+    )
+    return replace(scenario, boot=replace(scenario.boot, chain=chain))
+
+
+def shrink(scenario: Scenario, outcome: Outcome, options: Options) -> Scenario:
+    """Leave out requests, the last ones first, as long as the search still finds `outcome` with no
+    more preemptions. The scenario as it is where it does not find it at all."""
+    requests = [list(requests_of(scenario, stage)) for stage in scenario.boot.stages]
+    most = _preemptions(scenario, outcome, options)
+    if most is None:
+        return scenario
+    for lines in reversed(requests):
+        for at in reversed(range(len(lines))):
+            left_out = lines.pop(at)
+            smaller = with_requests(scenario, tuple(map(tuple, requests)))
+            needed = _preemptions(smaller, outcome, options)
+            if needed is None or needed > most:
+                lines.insert(at, left_out)
+    return with_requests(scenario, tuple(map(tuple, requests)))
+
+
+def _preemptions(scenario: Scenario, outcome: Outcome, options: Options) -> int | None:
+    found = search(scenario, set_up(scenario, dict(options.images)), options)
+    witness = found.outcomes.get(outcome)
+    return None if witness is None else witness.preemptions

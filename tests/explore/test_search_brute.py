@@ -1,0 +1,121 @@
+"""The search against brute force: the same outcomes, with each reduction on and off."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import pytest
+from brute_force import cheapest, outcomes, programs
+from explore_actors import MEMORY, Program
+from hypothesis import assume, event, given, settings
+from hypothesis import strategies as st
+
+from guestsim.explore.search import Limits, Reductions, Search
+from guestsim.explore.witness import witness_of
+from guestsim.explore.world import MemoryModel
+from guestsim.trace import Outcome
+
+PAIRS = st.tuples(programs("guest"), programs("daemon"))
+THREE = st.tuples(programs("guest", 3), programs("daemon", 3), programs("third", 2))
+
+SC = [
+    Reductions(macro_steps=macro, justified_turns=turns)
+    for macro, turns in product([True, False], repeat=2)
+]
+TSO = [
+    Reductions(macro_steps=macro, eager_stores=eager)
+    for macro, eager in product([True, False], repeat=2)
+]
+
+
+def search(
+    actors: tuple[Program, ...],
+    reductions: Reductions,
+    model: MemoryModel = MemoryModel.SC,
+    limits: Limits | None = None,
+) -> Search:
+    made = Search(
+        actors, MEMORY, model=model, reductions=reductions, limits=limits, store_buffer=16
+    )
+    made.run()
+    return made
+
+
+def listing(actors: tuple[Program, ...]) -> str:
+    return "\n".join(
+        f"{actor.name} {number}: {line.op.kind.name} {line.op.address:#x}/{line.op.size} "
+        f"= {line.op.value} {line.op.flags!r} {dict(line.goto)}"
+        for actor in actors
+        for number, line in enumerate(actor.lines)
+    )
+
+
+@settings(max_examples=1000, deadline=None)
+@given(actors=PAIRS)
+def test_sc_finds_exactly_the_outcomes_that_there_are(actors: tuple[Program, ...]) -> None:
+    expected = outcomes(actors, tso=False)
+    assert expected is not None
+    event(", ".join(sorted(expected)))
+    costs = cheapest(actors)
+    for reductions in SC:
+        found = search(actors, reductions)
+        assert found.complete
+        assert set(found.outcomes) == expected, f"{reductions}\n{listing(actors)}"
+        for outcome, cost in costs.items():
+            seen = found.outcomes[outcome]
+            assert (seen.preemptions, seen.switches) == cost, (
+                f"{outcome}: {reductions}\n{listing(actors)}"
+            )
+
+
+@settings(max_examples=1000, deadline=None)
+@given(actors=PAIRS)
+def test_tso_finds_exactly_the_outcomes_that_there_are(actors: tuple[Program, ...]) -> None:
+    expected = outcomes(actors, tso=True)
+    # A loop that stores fills its buffer without end: brute force knows no bound.
+    assume(expected is not None)
+    for reductions in TSO:
+        found = search(actors, reductions, MemoryModel.TSO)
+        assert found.complete
+        assert set(found.outcomes) == expected, f"{reductions}\n{listing(actors)}"
+
+
+@settings(max_examples=100, deadline=None)
+@given(actors=THREE, model=st.sampled_from(list(MemoryModel)))
+def test_three_actors_are_searched_without_macro_steps(
+    actors: tuple[Program, ...], model: MemoryModel
+) -> None:
+    expected = outcomes(actors, tso=model is MemoryModel.TSO)
+    assume(expected is not None)
+    assert set(search(actors, Reductions(), model).outcomes) == expected, listing(actors)
+
+
+@pytest.mark.parametrize("model", list(MemoryModel))
+@settings(max_examples=300, deadline=None)
+@given(actors=PAIRS)
+def test_every_outcome_has_a_witness_that_replays_live(
+    model: MemoryModel, actors: tuple[Program, ...]
+) -> None:
+    for reductions in SC if model is MemoryModel.SC else TSO:
+        found = search(actors, reductions, model)
+        for outcome, seen in found.outcomes.items():
+            witness = witness_of(found, seen, actors, outcome=outcome)
+            if outcome is not Outcome.HUNG:
+                assert witness.run.outcome is outcome
+                if model is MemoryModel.SC:
+                    assert witness.switches == seen.switches, listing(actors)
+
+
+@settings(max_examples=200, deadline=None)
+@given(actors=PAIRS, bound=st.integers(0, 3))
+def test_a_bound_keeps_what_is_cheaper_and_says_so(actors: tuple[Program, ...], bound: int) -> None:
+    costs = cheapest(actors)
+    for reductions in SC:
+        found = search(actors, reductions, limits=Limits(preemptions=bound))
+        cheap = {outcome for outcome, cost in costs.items() if cost[0] <= bound}
+        assert set(found.outcomes) - {Outcome.HUNG} == cheap, f"{reductions}\n{listing(actors)}"
+        if Outcome.HUNG in found.outcomes or found.complete:
+            everything = outcomes(actors, tso=False)
+            assert everything is not None
+            assert set(found.outcomes) <= everything
+            assert not found.complete or set(found.outcomes) == everything
