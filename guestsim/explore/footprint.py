@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from guestsim.explore.world import HALTED, NODE_MASK, SLEEPING, World, bytes_of
+from guestsim.explore.model import HALTED, NODE_MASK, SLEEPING, bytes_of
+from guestsim.explore.world import World
 from guestsim.trace import Kind, Op
 from guestsim.trace.shared import SHARED_SIZE
 

@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
+from guestsim.explore.model import DEFAULT_BUFFER, MemoryModel, Rules
 from guestsim.explore.search import Limits, Progress, Reductions, Search
 from guestsim.explore.validate import validate
 from guestsim.explore.witness import Witness, witness_of
-from guestsim.explore.world import DEFAULT_BUFFER, MemoryModel, Rules
 from guestsim.trace import Actor, Outcome
 
 __all__ = ["Certificate", "Found", "explore"]

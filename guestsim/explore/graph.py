@@ -102,7 +102,7 @@ class Graph:
         # Numbers rise or fall along most ways, so a few sweeps to and fro find most of them.
         left: list[int] = list(range(count))
         known = 2 * count
-        while known - len(left) > known // 4:
+        while known - len(left) > known // 16:
             known = len(left)
             left = _sweep(left[::-1], columns, hopeful)
         self._spread(left, hopeful)

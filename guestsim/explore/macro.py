@@ -24,7 +24,8 @@ other actor cannot tell.
 from __future__ import annotations
 
 from guestsim.explore.footprint import Footprint, Footprints, Run, Runs
-from guestsim.explore.world import BLOCKED, NODE_MASK, SLEEPING, World, bytes_of
+from guestsim.explore.model import BLOCKED, NODE_MASK, SLEEPING, bytes_of
+from guestsim.explore.world import World
 from guestsim.trace import Kind, Op
 
 __all__ = ["Closure", "Log"]

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 from guestsim.errors import InternalError
 from guestsim.explore.effects import apply, result
+from guestsim.explore.model import overlay
 from guestsim.explore.record import Record
-from guestsim.explore.world import overlay
 from guestsim.trace import Event, Flag, Kind, Op
 from guestsim.trace.ops import ANSWERED
 

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from guestsim.errors import InternalError
 from guestsim.explore.effects import result
 from guestsim.explore.execution import MAX_OPS, Execution, Motion, Observer
-from guestsim.explore.world import DEFAULT_BUFFER, overlay
+from guestsim.explore.model import DEFAULT_BUFFER, overlay
 from guestsim.trace import Actor, Event, Kind, Op
 
 __all__ = ["DRAIN", "TsoExecution"]

@@ -20,12 +20,12 @@ from guestsim.explore.effects import apply
 from guestsim.explore.execution import Execution, Observer
 from guestsim.explore.graph import NONE, Move
 from guestsim.explore.macro import Log
+from guestsim.explore.model import HALTED, SLEEPING, Rules
 from guestsim.explore.player import Player
 from guestsim.explore.schedule import Image, Schedule, Segment
 from guestsim.explore.search import RUN, Search, Sighting
 from guestsim.explore.strategies import fair
 from guestsim.explore.tso import DRAIN, TsoExecution
-from guestsim.explore.world import HALTED, SLEEPING, Rules
 from guestsim.trace import Actor, Event, Outcome, Violation
 from guestsim.trace.results import Run
 

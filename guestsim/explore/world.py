@@ -17,57 +17,35 @@ when it reaches memory.
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from enum import StrEnum
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from guestsim.explore.effects import apply
-from guestsim.explore.parts import Parts, TooManyError, Touch
+from guestsim.explore.model import (
+    BLOCKED,
+    BUFFER_BITS,
+    DEFAULT_BUFFER,
+    DRY,
+    HALTED,
+    HELD,
+    HISTORY_BITS,
+    NODE_MASK,
+    SLEEPING,
+    Layout,
+    MemoryModel,
+    Rules,
+    bytes_of,
+    overlay,
+)
+from guestsim.explore.parts import TooManyError, Touch
 from guestsim.explore.record import Record
 from guestsim.trace import Event, Flag, Kind, Op, Violation
 
-__all__ = [
-    "BLOCKED",
-    "DEFAULT_BUFFER",
-    "DRY",
-    "HALTED",
-    "HELD",
-    "NODE_MASK",
-    "SLEEPING",
-    "Layout",
-    "MemoryModel",
-    "Rules",
-    "World",
-    "bytes_of",
-    "lay_out",
-    "overlay",
-]
+__all__ = ["MemoryModel", "Rules", "World"]
 
-BLOCKED = -1
-"""In place of a key: the actor waits for an event that is not there, and cannot move."""
-HELD = -2
-"""The actor cannot move before its store buffer has been drained."""
-HALTED = -3
-"""The actor's op is a HALT: the execution ends."""
-DRY = -4
-"""A store buffer without a store in it cannot be drained."""
-SLEEPING = -5
-"""A key k as `SLEEPING - k`: the actor moves to it by ending its wait without an event."""
-
-DEFAULT_BUFFER = 64
-"""Stores that a store buffer holds."""
-
-_ENTRY_BYTES = 96
-"""Of a key and a value, each an integer of its own."""
 _NODE_BYTES = 400
 """Of a node: its entries in lists here and in the record, and its op."""
-
-NODE_BITS = 22
-NODE_MASK = (1 << NODE_BITS) - 1
-_HISTORY_BITS = 20
-_BUFFER_BITS = 20
 
 _LOAD = Kind.LOAD
 _STORE = Kind.STORE
@@ -75,51 +53,6 @@ _RMW = Kind.RMW
 _FENCE = Kind.FENCE
 _WAIT = Kind.WAIT
 _HALT = Kind.HALT
-
-
-class MemoryModel(StrEnum):
-    """When a store becomes visible to others."""
-
-    SC = "sc"
-    TSO = "tso"
-
-
-class Rules(NamedTuple):
-    """The rules of the protocol, as far as a search needs to know them."""
-
-    initial: Hashable
-    """The history at the start."""
-    step: Callable[[Any, bytes | bytearray, Event], tuple[Any, Iterable[Violation]]]
-    """(history, memory before the event, event) -> (history, rules that the event breaks). Pure."""
-    concerned: Callable[[Event], bool]
-    """Whether `step` needs to see such an event. Must not depend on values."""
-    words: frozenset[str]
-    """Fields that `step` may look at in memory for any event."""
-    data: frozenset[str]
-    """Fields that it may look at, besides, when the event stores one of `words`."""
-
-
-class Layout(NamedTuple):
-    """Where in a key everything is."""
-
-    nodes: tuple[int, ...]
-    """Shift of each actor's node."""
-    history: int
-    buffers: tuple[int, ...]
-    """Shift of each actor's store buffer; empty where there are none."""
-    parts: Parts
-
-
-def lay_out(actors: int, memory: bytes, model: MemoryModel) -> Layout:
-    """The layout for so many actors on shared memory that is `memory` at the start."""
-    history = actors * NODE_BITS
-    end = history + _HISTORY_BITS
-    buffers: tuple[int, ...] = ()
-    if model is MemoryModel.TSO:
-        buffers = tuple(end + actor * _BUFFER_BITS for actor in range(actors))
-        end += actors * _BUFFER_BITS
-    nodes = tuple(actor * NODE_BITS for actor in range(actors))
-    return Layout(nodes, history, buffers, Parts(memory, end))
 
 
 class World:
@@ -146,10 +79,9 @@ class World:
         """Whether a store has had to wait because the buffer was full."""
         count = len(records)
         self.shifts, self._history_shift, self.buffer_shifts, self.parts = layout
-        self.history_mask = ((1 << _HISTORY_BITS) - 1) << self._history_shift
+        self.history_mask = ((1 << HISTORY_BITS) - 1) << self._history_shift
         self.buffer_masks = (
-            tuple(((1 << _BUFFER_BITS) - 1) << shift for shift in self.buffer_shifts)
-            or (0,) * count
+            tuple(((1 << BUFFER_BITS) - 1) << shift for shift in self.buffer_shifts) or (0,) * count
         )
         self.first = sum(
             record.first << shift for record, shift in zip(records, self.shifts, strict=True)
@@ -347,7 +279,7 @@ class World:
         number = self._buffer_ids.get(stores)
         if number is None:
             number = len(self.buffers)
-            if number >> _BUFFER_BITS:
+            if number >> BUFFER_BITS:
                 raise TooManyError("there are too many different store buffers")
             self.buffers.append(stores)
             self._buffer_ids[stores] = number
@@ -487,7 +419,7 @@ class World:
         number = self._history_ids.get(history)
         if number is None:
             number = len(self._histories)
-            if number >> _HISTORY_BITS:
+            if number >> HISTORY_BITS:
                 raise TooManyError("the rules have too many different histories")
             self._histories.append(history)
             self._history_ids[history] = number
@@ -505,19 +437,3 @@ class World:
     def histories(self) -> int:
         """Different histories of the rules seen so far."""
         return len(self._histories)
-
-
-def bytes_of(tables: Iterable[Mapping[Any, Any]]) -> int:
-    """Roughly what mappings between numbers take."""
-    return sum(sys.getsizeof(table) + len(table) * _ENTRY_BYTES for table in tables)
-
-
-def overlay(data: bytearray, load: Op, store: Op) -> None:
-    """Put into `data`, what `load` gives, the bytes that `store` covers."""
-    first = max(load.address, store.address)
-    last = min(load.address + load.size, store.address + store.size)
-    if first < last:
-        value = store.value.to_bytes(store.size, "little")
-        data[first - load.address : last - load.address] = value[
-            first - store.address : last - store.address
-        ]

@@ -102,6 +102,8 @@ def _cells(result: Result, name: str) -> list[str]:
     executions = result.search.executions if result.search is not None else None
     if found and executions is not None and executions > 1:
         found += f" ({executions} runs)"
+    elif found and result.search is not None and result.search.complete:
+        found += " (complete)"
     return [result.verdict.value, name, safe(result.title), found, seconds]
 
 

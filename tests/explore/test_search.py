@@ -116,6 +116,18 @@ def test_a_sleeper_that_wakes_for_nothing_is_part_of_a_hang(
     }
 
 
+@every_model
+@every_reduction
+@pytest.mark.parametrize(("flags", "ends"), [(Flag.CONSUME, False), (Flag.NONE, True)])
+def test_an_event_is_there_until_a_wait_consumes_it(
+    model: MemoryModel, reductions: Reductions, flags: Flag, ends: bool
+) -> None:
+    guest = Program("guest", [send(), wait(bits=2), halt()])
+    daemon = Program("daemon", [wait(flags), wait(flags), halt()])
+    outcomes = searched(guest, daemon, model=model, reductions=reductions).outcomes
+    assert set(outcomes) == {Outcome.CONNECTED if ends else Outcome.HUNG}
+
+
 # --- cost ------------------------------------------------------------------------------------
 
 
@@ -130,6 +142,25 @@ def test_to_leave_a_spin_or_a_sleep_is_no_preemption(reductions: Reductions) -> 
     seen = searched(guest, daemon, reductions=reductions).outcomes[Outcome.REFUSED]
     assert seen.preemptions == 0
     assert seen.switches == 2, "the daemon begins"
+
+
+@every_reduction
+def test_who_sleeps_may_go_on_sleeping_for_nothing(reductions: Reductions) -> None:
+    # It is left asleep and wakes later, spuriously. Waking it first and leaving it then would be
+    # the same execution with a preemption more.
+    guest = Program(
+        "guest", [Line(load(REQ_PROD), {0: 0}), store(REQ_CONS, 1), wait(bits=2), halt()]
+    )
+    lines: list[Line | Op] = [
+        store(REQ_PROD, 1),
+        wait(Flag.SPURIOUS),
+        Line(load(REQ_CONS), {0: 4}),
+        halt(Outcome.REFUSED),
+        halt(),
+    ]
+    seen = searched(guest, Program("daemon", lines), reductions=reductions).outcomes
+    assert seen[Outcome.REFUSED].preemptions == 0
+    assert seen[Outcome.CONNECTED].preemptions == 0
 
 
 @every_reduction
@@ -220,6 +251,31 @@ def test_a_bound_that_cuts_nothing_off_is_complete() -> None:
         search.run()
         assert search.complete == complete
         assert (search.why_incomplete == "only up to 0 preemptions") != complete
+
+
+@every_reduction
+def test_what_a_bound_cuts_off_is_not_taken_for_a_hang(reductions: Reductions) -> None:
+    # Only who leaves the guest between its stores lets it end, and that it can do in every round.
+    guest: list[Line | Op] = [
+        wait(Flag.SPURIOUS),
+        store(REQ_PROD, 1),
+        store(REQ_PROD, 0),
+        Line(load(REQ_CONS), {0: 0}),
+        halt(),
+    ]
+    daemon: list[Line | Op] = [
+        Line(load(REQ_PROD), {0: 0}),
+        store(REQ_CONS, 1),
+        wait(bits=2),
+        halt(),
+    ]
+    actors = Program("guest", guest), Program("daemon", daemon)
+    for bound in (0, 1):
+        limits = Limits(preemptions=bound)
+        search = Search(actors, MEMORY, reductions=reductions, limits=limits)
+        search.run()
+        assert set(search.outcomes) == ({Outcome.CONNECTED} if bound else set())
+    assert set(searched(*actors, reductions=reductions).outcomes) == {Outcome.CONNECTED}
 
 
 def test_an_execution_without_an_outcome_leaves_the_search_incomplete() -> None:

@@ -200,6 +200,24 @@ def test_own_stores_are_seen_at_once_byte_by_byte(reductions: Reductions) -> Non
 
 
 @every_reduction
+def test_the_same_load_sees_a_store_that_has_come_into_the_buffer_since(
+    reductions: Reductions,
+) -> None:
+    guest: list[Line | Op] = [
+        Line(load(X), {1: 6}),
+        Line(load(SEEN), {1: 7}),
+        store(SEEN, 1),
+        fence(),
+        store(X, 1),
+        Line(load(GO), {0: 0}),
+        halt(),
+        halt(Outcome.CORRUPTED),
+    ]
+    actors = Program("guest", guest), Program("daemon", [load(X), load(SEEN), wait(), halt()])
+    assert not seen(actors, MemoryModel.TSO, reductions)
+
+
+@every_reduction
 @pytest.mark.parametrize("bound", [1, 2, 3])
 def test_the_bound_of_a_buffer_is_a_limit_that_is_reported(
     bound: int, reductions: Reductions

@@ -1,0 +1,134 @@
+"""What a search costs. States, transitions and bytes are asserted, time is not.
+
+The scenarios are those of the torn reset: the legacy reset against C xenstored, and the closing
+protocol against oxenstored. `extra_info` of each benchmark has the counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from pytest_benchmark.fixture import BenchmarkFixture
+
+from guestsim.explore.found import Found, explore
+from guestsim.explore.search import Reductions, Search
+from guestsim.explore.world import MemoryModel
+from guestsim.runner.setup import Setup, set_up
+from guestsim.scenario import load_one
+from guestsim.trace import Outcome
+
+NOTHING = Reductions(macro_steps=False, justified_turns=False, eager_stores=False)
+
+LEGACY = {Outcome.CONNECTED, Outcome.REFUSED}
+CLOSING = {Outcome.CONNECTED}
+
+
+def scenario(path: Path, chain: str, model: str, features: str, requests: int) -> Setup:
+    """A first stage that makes so many requests, and the usual frontend behind it."""
+    lines = ", ".join(f'"read key{number % 8}=value"' for number in range(requests))
+    store = "\n".join(f'"key{number}" = "value"' for number in range(8))
+    path.write_text(
+        f"""title = "a benchmark"
+[boot]
+chain = [{{ image = "{chain}", requests = [{lines}] }}, "frontend"]
+[store]
+{store}
+[daemon]
+model = "{model}"
+features = {features}
+[search]
+strategy = "exhaustive"
+[expect]
+connected = "sometimes"
+"""
+    )
+    setup = set_up(load_one(path))
+    setup.guest.keep_states = True
+    return setup
+
+
+def legacy(folder: Path, requests: int = 1) -> Setup:
+    return scenario(folder / "x.toml", "reset-poison", "xenstored", "[]", requests)
+
+
+def closing(folder: Path, requests: int = 1) -> Setup:
+    return scenario(folder / "x.toml", "reconnect", "oxenstored", '["reconnection"]', requests)
+
+
+def measure(benchmark: BenchmarkFixture, setup: Setup, **options: object) -> Search:
+    """The search with recording its actors, from nothing each time."""
+
+    def once() -> Search:
+        search = Search(setup.actors, setup.memory, **options)  # type: ignore[arg-type]
+        search.run()
+        return search
+
+    found = benchmark(once)
+    assert isinstance(found, Search)
+    assert found.complete
+    states = len(found.graph.keys)
+    benchmark.extra_info.update(
+        states=states,
+        transitions=found.graph.transitions,
+        bytes_per_state=found.graph.bytes_used // states,
+        live_runs=sum(record.live_runs for record in found.records),
+    )
+    return found
+
+
+@pytest.mark.parametrize(
+    ("model", "most"), [(MemoryModel.SC, 2_500), (MemoryModel.TSO, 20_000)], ids=["sc", "tso"]
+)
+def test_legacy(benchmark: BenchmarkFixture, tmp_path: Path, model: MemoryModel, most: int) -> None:
+    found = measure(benchmark, legacy(tmp_path), model=model)
+    assert set(found.outcomes) >= LEGACY
+    assert len(found.graph.keys) <= most
+
+
+@pytest.mark.parametrize(
+    ("model", "most"), [(MemoryModel.SC, 1_500), (MemoryModel.TSO, 20_000)], ids=["sc", "tso"]
+)
+def test_closing(
+    benchmark: BenchmarkFixture, tmp_path: Path, model: MemoryModel, most: int
+) -> None:
+    found = measure(benchmark, closing(tmp_path), model=model)
+    assert set(found.outcomes) == CLOSING
+    assert len(found.graph.keys) <= most
+
+
+def test_without_reductions(benchmark: BenchmarkFixture, tmp_path: Path) -> None:
+    found = measure(benchmark, legacy(tmp_path), reductions=NOTHING)
+    assert set(found.outcomes) >= LEGACY
+    assert found.graph.bytes_used <= 300 * len(found.graph.keys)
+
+
+@pytest.mark.parametrize("requests", [2, 8, 32, 128])
+@pytest.mark.parametrize("make", [legacy, closing])
+def test_cost_grows_with_the_number_of_requests(
+    benchmark: BenchmarkFixture, tmp_path: Path, make: object, requests: int
+) -> None:
+    assert callable(make)
+    measure(benchmark, make(tmp_path, requests))
+
+
+def test_states_grow_linearly_with_the_number_of_requests(tmp_path: Path) -> None:
+    for make in (legacy, closing):
+        counts: list[int] = []
+        for requests in (2, 8, 14):
+            setup = make(tmp_path, requests)
+            search = Search(setup.actors, setup.memory)
+            search.run()
+            counts.append(len(search.graph.keys))
+        first, second = counts[1] - counts[0], counts[2] - counts[1]
+        assert abs(first - second) <= 0.25 * first, f"{make.__name__}: {counts}"
+
+
+def test_with_witnesses_and_self_checks(benchmark: BenchmarkFixture, tmp_path: Path) -> None:
+    setup = legacy(tmp_path)
+    seeds: Sequence[int] = range(2)
+    found = benchmark(lambda: explore(setup.actors, setup.memory, twice=True, validate_seeds=seeds))
+    assert isinstance(found, Found)
+    assert set(found.outcomes) >= LEGACY
+    assert found.outcomes[Outcome.REFUSED].preemptions == 1
