@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -195,7 +196,10 @@ def run(
     """Run one execution of a scenario and print its timeline."""
     scenario, *others = load(path)
     setup = set_up(scenario, _images(image))
-    result, schedule = run_once(scenario, setup, seed=seed, outcome=outcome)
+    with live_progress([scenario.name]) as shown:
+        result, schedule = run_once(
+            scenario, setup, seed=seed, outcome=outcome, progress=partial(shown.report, 0)
+        )
     if fewer and result.outcome is not None:
         scenario = shrink(scenario, result.outcome, Options(images=_images(image)))
         setup = set_up(scenario, _images(image))

@@ -8,22 +8,28 @@ read-modify-write or a wait stops it until its answer is known.
 from __future__ import annotations
 
 import itertools
-import mmap
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import NamedTuple
 
 from unicorn import x86_const as x86
 
-from guestsim.abi.sched import Shutdown as ShutdownReason
 from guestsim.abi.xen import SharedInfo, XenErrno
 from guestsim.errors import InputError, InternalError
 from guestsim.machine import boot, hypervisor, instructions
+from guestsim.machine.ends import end_of_shutdown
 from guestsim.machine.engine import Engine, Stop, StopKind
 from guestsim.machine.image import Image
-from guestsim.machine.memory import PAGE, Memory, Snapshot, host_memory, without
-from guestsim.machine.platform import DEVICE_PAGES, POST_WRONG_REPLY, Platform, PlatformState
+from guestsim.machine.memory import PAGE, Memory, host_memory
+from guestsim.machine.platform import DEVICE_PAGES, Platform
+from guestsim.machine.points import (
+    VCPU0_EVENTS,
+    Point,
+    State,
+    key_of,
+    put_without_event_words,
+    without_event_words,
+)
 from guestsim.trace import shared
 from guestsim.trace.actor import Burst
 from guestsim.trace.ops import End, Flag, Kind, Op, Outcome, Site
@@ -50,32 +56,6 @@ class Stage:
 
     image: Image
     command_line: str = ""
-
-
-class _State(NamedTuple):
-    """Everything of the guest that can change, at a point."""
-
-    stage: int
-    cpu: bytes
-    stack_pointer: int
-    ram: Snapshot
-    shared_info: bytes
-    """Its page without the event words; empty while it is not mapped."""
-    hypervisor: hypervisor.HypervisorState
-    platform: PlatformState
-
-
-class _Point(NamedTuple):
-    """Where the guest stands, and how it came there: enough to come back by running anew."""
-
-    before: _Point | None
-    answer: int
-    """What led here from `before`."""
-    op: Op
-    pc: int
-    state: _State | None
-    """Enough to come back at once; None where the guest keeps no states."""
-    console: tuple[bytes, bytes]
 
 
 class _Request(Enum):
@@ -119,7 +99,7 @@ class Guest:
         self._wrmsr: set[tuple[int, int]] = set()  # (stage, pc) of each known WRMSR
         self._shared_info, self._shared_info_pointer = host_memory(PAGE)
         self._shared_info_at: dict[int, int] = {}  # stage: where its engine has the page
-        self._latest: _Point | None = None
+        self._latest: Point | None = None
         self._sites: dict[tuple[int, int], Site] = {}
         self._begin()
 
@@ -146,7 +126,7 @@ class Guest:
         self._memory.clear()
         return self._advance(self._next_stage())
 
-    def resume(self, point: _Point, value: int) -> Burst:
+    def resume(self, point: Point, value: int) -> Burst:
         """Go on with the answer to the burst's last op."""
         self._stand_at(point)
         pending = point.op
@@ -161,32 +141,27 @@ class Guest:
             burst = Burst((back, *burst.ops), burst.point)
         return burst
 
-    def key(self, point: _Point) -> Hashable:
-        """Registers, RAM, hypervisor and platform at the point. Dead stack is left out: no code
-        reads below its stack pointer before it writes there."""
+    def key(self, point: Point) -> Hashable:
+        """Registers, RAM without dead stack, hypervisor and platform at the point."""
         state = point.state
         if state is None:
             self._stand_at(point)
             state = self._state()
-        stack = self._chain[state.stage].image.stack
-        if state.stack_pointer in stack:
-            dead = without(state.ram, stack.start, state.stack_pointer)
-            state = state._replace(ram=dead)
-        return point.op, state
+        return key_of(point.op, state, self._chain[state.stage].image.stack)
 
-    def _state(self) -> _State:
+    def _state(self) -> State:
         mapped = self._hypervisor.shared_info_gpfn is not None
-        return _State(
+        return State(
             self._stage,
             self._engine.context(),
             self._engine.get(x86.UC_X86_REG_ESP) & 0xFFFFFFFF,
             self._memory.snapshot(),
-            _without_event_words(self._shared_info) if mapped else b"",
+            without_event_words(self._shared_info) if mapped else b"",
             self._hypervisor.state(),
             self._platform.state(),
         )
 
-    def _stand_at(self, point: _Point) -> None:
+    def _stand_at(self, point: Point) -> None:
         """Make `point` the latest one."""
         if point is self._latest:
             return
@@ -197,21 +172,21 @@ class Guest:
         self._platform.console, self._hypervisor.console = point.console
         self._latest = point
 
-    def _restore(self, state: _State) -> None:
+    def _restore(self, state: State) -> None:
         self._memory.restore(state.ram)
         self._hypervisor.restore(state.hypervisor)
         self._platform.restore(state.platform)
         self._stage = state.stage
         if state.shared_info:
-            _put_without_event_words(self._shared_info, state.shared_info)
+            put_without_event_words(self._shared_info, state.shared_info)
         self._place_shared_info()
         self._engine.set_context(state.cpu)
         self._ops = []
         self._feed = self._locked = self._call = None
 
-    def _run_to(self, point: _Point) -> None:
+    def _run_to(self, point: Point) -> None:
         path = []
-        at: _Point | None = point
+        at: Point | None = point
         while at is not None:
             path.append(at)
             at = at.before
@@ -287,7 +262,7 @@ class Guest:
         call, self._call = self._call, None
         match call:
             case hypervisor.Shutdown():
-                return self._shutdown(call.reason, stop)
+                return self._shutdown(call.reason)
             case hypervisor.Later():
                 self._feed = self._change_map(call)
                 return None
@@ -319,7 +294,7 @@ class Guest:
         halted = last.kind is Kind.HALT
         state = self._state() if self.keep_states else None
         console = self._platform.console, self._hypervisor.console
-        self._latest = _Point(self._latest, self._answer, last, pc, state, console)
+        self._latest = Point(self._latest, self._answer, last, pc, state, console)
         return Burst(ops, None if halted else self._latest)
 
     def _await_wrmsr(self) -> int:
@@ -383,23 +358,10 @@ class Guest:
     def _halt_op(self, outcome: Outcome, message: str, site: Site) -> Op:
         return Op(Kind.HALT, site=site, end=End(outcome, message, site))
 
-    def _shutdown(self, reason: int, stop: Stop) -> Op:
-        del stop
-        site = self._caller()
-        name = self._chain[self._stage].image.name
-        last = self._stage + 1 == len(self._chain)
-        if reason == ShutdownReason.SHUTDOWN_crash:
-            if self._platform.post == POST_WRONG_REPLY:
-                return self._halt_op(
-                    Outcome.CORRUPTED, f"{name} took a wrong reply for a right one", site
-                )
-            return self._halt_op(Outcome.CRASHED, f"{name} shut down with reason crash", site)
-        if reason == ShutdownReason.SHUTDOWN_poweroff and last:
-            return self._halt_op(Outcome.CONNECTED, f"{name} ended well", site)
-        asked = f"{name} shut down with reason {reason}"
-        if not last:
-            asked += f" before {self._chain[self._stage + 1].image.name} ran"
-        return self._halt_op(Outcome.CRASHED, asked, site)
+    def _shutdown(self, reason: int) -> Op:
+        names = [stage.image.name for stage in self._chain[self._stage :]]
+        outcome, message = end_of_shutdown(reason, self._platform.post, names)
+        return self._halt_op(outcome, message, self._caller())
 
     def _idle(self, stop: Stop) -> Burst:
         if self._memory.read(stop.pc - 1, 1) == b"\xf4":
@@ -494,7 +456,7 @@ class Guest:
         if base == hypervisor.TRAP_PAGE:
             return False
         offset = address - base
-        return offset < _VCPU0_EVENTS or (
+        return offset < VCPU0_EVENTS or (
             offset + size > SharedInfo.evtchn_pending and offset < SharedInfo.wc_version
         )
 
@@ -514,21 +476,5 @@ class Guest:
         return site
 
 
-_VCPU0_EVENTS = 8
-"""evtchn_upcall_pending, evtchn_upcall_mask, evtchn_pending_sel of vcpu 0."""
-
-
 def _at(op: Op, site: Site) -> Op:
     return Op(op.kind, op.address, op.size, op.value, site, op.flags, op.note, op.end)
-
-
-def _without_event_words(page: mmap.mmap) -> bytes:
-    """What of shared_info is the guest's own: others write the event words."""
-    pending = SharedInfo.evtchn_pending
-    return page[_VCPU0_EVENTS:pending] + page[SharedInfo.wc_version :]
-
-
-def _put_without_event_words(page: mmap.mmap, content: bytes) -> None:
-    length = SharedInfo.evtchn_pending - _VCPU0_EVENTS
-    page[_VCPU0_EVENTS : SharedInfo.evtchn_pending] = content[:length]
-    page[SharedInfo.wc_version :] = content[length:]

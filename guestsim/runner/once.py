@@ -21,6 +21,7 @@ from guestsim.explore import (
     replay,
     schedule_of,
 )
+from guestsim.runner.options import Progress, Report
 from guestsim.runner.searched import schedule_for_witness, search
 from guestsim.runner.setup import Setup, set_up
 from guestsim.runner.shrink import with_requests
@@ -43,6 +44,7 @@ def run_once(
     *,
     seed: int | None = None,
     outcome: Outcome | None = None,
+    progress: Progress | None = None,
 ) -> tuple[Run, Schedule]:
     """One execution with its trace, and its schedule (without the scenario's path).
 
@@ -61,12 +63,14 @@ def run_once(
             raise InputError(f"{scenario.name}: the script ends {run.outcome}, not {outcome}")
         return run, schedule_for(run, scenario, setup)
     if search.strategy not in SAMPLED:
-        return _searched(scenario, setup, outcome)
+        return _searched(scenario, setup, outcome, progress)
     plain = execute(fair, setup.actors, setup.memory, record=False)
     length = sum(count for _, count in plain.steps)
     first = 0 if seed is None else seed - search.seed
     numbers = range(first, first + (search.runs if seed is None else 1))
     for number in numbers:
+        if progress is not None:
+            progress(Report(number - first, len(numbers)))
         run = _execute(sampled(scenario, number, length), setup, search.max_ops)
         if outcome is None or run.outcome is outcome:
             return run, schedule_for(run, scenario, setup, number)
@@ -82,8 +86,10 @@ _WORST_FIRST = (
 )
 
 
-def _searched(scenario: Scenario, setup: Setup, outcome: Outcome | None) -> tuple[Run, Schedule]:
-    found = search(scenario, setup)
+def _searched(
+    scenario: Scenario, setup: Setup, outcome: Outcome | None, progress: Progress | None
+) -> tuple[Run, Schedule]:
+    found = search(scenario, setup, progress=progress)
     there_are = [each for each in _WORST_FIRST if each in found.outcomes]
     if outcome is None:
         outcome = there_are[0]
