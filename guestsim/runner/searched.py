@@ -20,7 +20,7 @@ from guestsim.explore import (
     explore,
     schedule_of_witness,
 )
-from guestsim.rules import ALL, Monitor
+from guestsim.rules import ALL, Monitor, check_trace
 from guestsim.runner.interrupt import INTERRUPTED, requested
 from guestsim.runner.judge import Evidence, judge
 from guestsim.runner.options import Options, Progress, Report
@@ -54,8 +54,9 @@ def check_by_search(
 ) -> Result:
     """Search the scenario and judge it.
 
-    Checked over all interleavings are the rules that the scenario judges; every witness has been
-    replayed live, and written where that is wanted.
+    Checked over all interleavings are the rules that the scenario judges; of the others, those are
+    reported that the witness of an outcome breaks. Every witness has been replayed live, and is
+    written where that is wanted.
     """
     started = time.perf_counter()
     judged = scenario.expect.rules.judged
@@ -63,8 +64,12 @@ def check_by_search(
     certificate = found.certificate
     evidence = Evidence()
     for outcome, witness in found.outcomes.items():
-        evidence.outcomes[outcome] = _written(witness, str(outcome), scenario, setup, options)
+        path = _written(witness, str(outcome), scenario, setup, options)
+        evidence.outcomes[outcome] = path
         evidence.counts[outcome] = 1
+        for violation in check_trace(witness.run.initial, witness.run.events):
+            if violation.rule not in judged:
+                evidence.broken.setdefault(violation.rule, (violation.message, path))
     for rule, witness in found.violations.items():
         assert witness.violation is not None
         path = _written(witness, rule, scenario, setup, options)
@@ -82,7 +87,7 @@ def check_by_search(
         seconds=round(time.perf_counter() - started, 3),
         certificate=_certificate(found, setup),
     )
-    names = tuple(rule.name for rule in ALL if rule.name in judged)
+    names = tuple(rule.name for rule in ALL if rule.name in judged or rule.name in evidence.broken)
     return judge(scenario, evidence, stats, every=certificate.complete, rules=names)
 
 
