@@ -38,3 +38,9 @@ class DaemonConfig(msgspec.Struct, frozen=True, kw_only=True):
     transactions. The draft does not say; False takes its silence literally."""
     mistake: Mistake | None = None
     """`oxenstored`: close the ring with this mistake. None: as the real daemon does."""
+
+    @property
+    def unheeded(self) -> frozenset[str]:
+        """Fields of shared memory (`guestsim.trace.shared.field`) that never change what the daemon
+        does: where anything can wake it at any time, the guest's event tells it nothing."""
+        return frozenset({"server_pending"}) if self.wakes == "any" else frozenset()

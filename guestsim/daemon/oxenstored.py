@@ -57,9 +57,9 @@ from guestsim.daemon.parts import (
     U32,
     load,
     notify,
+    poll_event,
     refused_indices,
     store,
-    test_event,
     wait_event,
 )
 from guestsim.daemon.words import reply_note, request_note
@@ -156,8 +156,7 @@ class RingDaemon:
         self._looks_late = config.mistake == "looks-late"
         reconnect = site("reconnect", "xb.ml")
         self._close_ops = tuple(_close_ops(config.port, self._reset, reconnect, config.mistake))
-        self._test = test_event(main)
-        self._take = wait_event(main, spurious=False)
+        self._poll_once = poll_event(main)
         self._sleep_event = wait_event(main, spurious=False)
         self._sleep_any = wait_event(main, spurious=True)
 
@@ -297,10 +296,8 @@ class RingDaemon:
         return _with(state, phase=phase, credit=min(_MOST_CREDIT, state.credit + credit))
 
     def _poll(self, state: State) -> Steps:
-        credit = 1
-        if (yield self._test):
-            credit += yield self._take
-        return self._credited(state, credit, Phase.INPUT)
+        event = yield self._poll_once
+        return self._credited(state, 1 + event, Phase.INPUT)
 
     def _sleep(self, state: State) -> Steps:
         spurious = not self._counting or state.credit > 0

@@ -11,9 +11,9 @@ __all__ = [
     "halt",
     "load",
     "notify",
+    "poll_event",
     "refused_indices",
     "store",
-    "test_event",
     "wait_event",
 ]
 
@@ -45,11 +45,11 @@ def wait_event(site: Site, *, spurious: bool) -> Op:
     return Op(Kind.WAIT, address, size, bits, site, flags)
 
 
-def test_event(site: Site) -> Op:
-    """Look whether the guest has signalled, without sleeping: the load half of poll(0). Only the
-    server clears the bit, so a `wait_event` behind a 1 never sleeps."""
-    address, size, _ = _SERVER_PENDING
-    return Op(Kind.LOAD, address, size, site=site, note="poll(0)")
+def poll_event(site: Site) -> Op:
+    """poll(0): take the event if the guest has signalled, and go on in any case."""
+    address, size, bits = _SERVER_PENDING
+    flags = Flag.CONSUME | Flag.SPURIOUS | Flag.POLL
+    return Op(Kind.WAIT, address, size, bits, site, flags)
 
 
 def halt(message: str, site: Site, samples: tuple[Sample, ...]) -> Op:

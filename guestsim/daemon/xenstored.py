@@ -49,9 +49,9 @@ from guestsim.daemon.parts import (
     halt,
     load,
     notify,
+    poll_event,
     refused_indices,
     store,
-    test_event,
     wait_event,
 )
 from guestsim.daemon.words import reply_note, request_note
@@ -153,8 +153,7 @@ class RingDaemon:
         self._write_again = load(Interface.RSP_PROD, self._writechn)
         self._write_notify = notify(config.port, self._writechn)
         self._connection = load(Interface.CONNECTION, self._reset)
-        self._test = test_event(main)
-        self._take = wait_event(main, spurious=False)
+        self._poll_once = poll_event(main)
         self._sleep = wait_event(main, spurious=config.wakes == "any")
 
         self._turns = {
@@ -328,8 +327,7 @@ class RingDaemon:
         return _at(state, Phase.POLL if more else Phase.SLEEP)
 
     def _poll(self, state: State) -> Steps:
-        if (yield self._test):
-            yield self._take
+        yield self._poll_once
         return _at(state, Phase.TOP)
 
     def _wait(self, state: State) -> Steps:

@@ -40,6 +40,7 @@ _RMW = Kind.RMW
 _WAIT = Kind.WAIT
 _HALT = Kind.HALT
 _SPURIOUS = int(Flag.SPURIOUS)
+_POLL = int(Flag.POLL)
 _LOCKED = int(Flag.LOCKED)
 
 
@@ -141,7 +142,7 @@ class Execution:
         if not self.enabled(actor):
             return Motion.BLOCKED
         op = self._ops[actor][self._at[actor]]
-        if op.kind is not _WAIT or ready(self.memory, op):
+        if op.kind is not _WAIT or int(op.flags) & _POLL or ready(self.memory, op):
             return Motion.FREE
         return Motion.SPURIOUS
 

@@ -3,7 +3,7 @@ data that say how far the findings go."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import msgspec
 
@@ -62,6 +62,7 @@ def explore(
     actors: Sequence[Actor],
     memory: bytes,
     *,
+    unheeded: Collection[str] = (),
     model: MemoryModel = MemoryModel.SC,
     rules: Rules | None = None,
     reductions: Reductions | None = None,
@@ -81,6 +82,7 @@ def explore(
     search = Search(
         actors,
         memory,
+        unheeded=unheeded,
         model=model,
         rules=rules,
         reductions=reductions,

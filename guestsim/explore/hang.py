@@ -90,7 +90,7 @@ class Round:
         for _ in range(self._age):
             value = result(memory, op)
             if op.kind is Kind.WAIT:
-                asleep = asleep or not value
+                asleep = asleep or not (value or op.flags & Flag.POLL)
             elif field(op.address) not in ("req", "rsp"):
                 seen.setdefault(op.address, (place(op.address, op.size), value))
             burst = self._actor.resume(point, value)

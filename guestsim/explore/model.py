@@ -84,8 +84,9 @@ class Layout(NamedTuple):
     parts: Parts
 
 
-def lay_out(actors: int, memory: bytes, model: MemoryModel) -> Layout:
-    """The layout for so many actors on shared memory that is `memory` at the start."""
+def lay_out(actors: int, memory: bytes, model: MemoryModel, unheeded: Iterable[str] = ()) -> Layout:
+    """The layout for so many actors on shared memory that is `memory` at the start. Fields in
+    `unheeded` are no part of a state."""
     history = actors * NODE_BITS
     end = history + HISTORY_BITS
     buffers: tuple[int, ...] = ()
@@ -93,7 +94,7 @@ def lay_out(actors: int, memory: bytes, model: MemoryModel) -> Layout:
         buffers = tuple(end + actor * BUFFER_BITS for actor in range(actors))
         end += actors * BUFFER_BITS
     nodes = tuple(actor * NODE_BITS for actor in range(actors))
-    return Layout(nodes, history, buffers, Parts(memory, end))
+    return Layout(nodes, history, buffers, Parts(memory, end, unheeded))
 
 
 def bytes_of(tables: Iterable[Mapping[Any, Any]]) -> int:

@@ -66,8 +66,9 @@ def _fields() -> tuple[tuple[str, int, int], ...]:
 class Parts:
     """The parts of one shared memory, and the contents that they have had."""
 
-    def __init__(self, initial: bytes, shift: int) -> None:
-        """`shift`: how many low bits of a key are somebody else's."""
+    def __init__(self, initial: bytes, shift: int, unheeded: Iterable[str] = ()) -> None:
+        """`shift`: how many low bits of a key are somebody else's. Of the fields in `unheeded`
+        nothing is kept: they stay as they are, and no op touches them."""
         if len(initial) != SHARED_SIZE:
             raise InternalError(f"shared memory has {SHARED_SIZE} bytes, not {len(initial)}")
         parts = [_Part(name, start, initial[start:end]) for name, start, end in _fields()]
@@ -81,6 +82,7 @@ class Parts:
             bit += part.size
         self._parts = parts
         self._initial = initial
+        self._unheeded = frozenset(unheeded)
         self._at = [0] * SHARED_SIZE
         for number, part in enumerate(parts):
             self._at[part.start : part.start + part.size] = [number] * part.size
@@ -135,7 +137,7 @@ class Parts:
         """What `op` reads and may write; conservative where it depends on values. Of an RMW:
         both halves."""
         kind = op.kind
-        if kind is Kind.FENCE or kind is Kind.HALT:
+        if kind is Kind.FENCE or kind is Kind.HALT or self.unheeded(op):
             return Touch(0, 0, ())
         own = self.bits(op.address, op.size)
         parts = self.touched(op.address, op.size)
@@ -153,6 +155,10 @@ class Parts:
         parts = tuple(sorted({*parts, *raised, *self.touched(mask, op.size)}))
         masked = self.bits(mask, op.size)
         return Touch(own | masked, own | masked if kind is Kind.UNMASK else own, parts)
+
+    def unheeded(self, op: Op) -> bool:
+        """Whether the op is at a field that nobody heeds."""
+        return bool(self._unheeded) and field(op.address) in self._unheeded
 
     def read(self, key: int, address: int, size: int) -> int:
         """The little-endian integer at `address`."""

@@ -10,7 +10,7 @@ from guestsim.explore.events import nearest
 from guestsim.explore.execution import Execution
 from guestsim.explore.schedule import Image, Schedule, Segment
 from guestsim.explore.strategies import Strategy
-from guestsim.trace import Event, Kind
+from guestsim.trace import Event, Flag, Kind
 from guestsim.trace.shared import place
 
 __all__ = ["check_images", "describe", "replay"]
@@ -91,7 +91,7 @@ def describe(event: Event) -> str:
         words.append(place(op.address, op.size))
     if op.kind in (Kind.LOAD, Kind.STORE, Kind.RMW):
         words.append(f"= {event.value:#x}" if event.value > 0xFFFF else f"= {event.value}")
-    elif op.kind is Kind.WAIT and not event.value:
+    elif op.kind is Kind.WAIT and not (event.value or op.flags & Flag.POLL):
         words.append("(spurious end)")
     return " ".join(words)
 

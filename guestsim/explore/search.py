@@ -15,7 +15,7 @@ needs: a bound on preemptions then explores more than it says, never less.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import msgspec
 
@@ -62,6 +62,8 @@ class Reductions(msgspec.Struct, frozen=True):
     first.) Only under sc and for two actors."""
     eager_stores: bool = True
     """Under tso: a store enters the store buffer at once, which nobody sees."""
+    forget_unheeded: bool = True
+    """Fields that nobody heeds (`Search`'s `unheeded`) are no part of a state."""
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -86,7 +88,9 @@ class Search:
     """One search. `run` makes it; then the attributes tell what it found.
 
     `actors` are run to record them, and nothing else may run them meanwhile. `should_stop` is
-    asked every few hundred states. A KeyboardInterrupt ends the search, incomplete.
+    asked every few hundred states. A KeyboardInterrupt ends the search, incomplete. Nobody's
+    behaviour depends on the fields of memory that are named in `unheeded` (InternalError where it
+    does), so states that differ in nothing else can be one.
     """
 
     def __init__(
@@ -94,6 +98,7 @@ class Search:
         actors: Sequence[Actor],
         memory: bytes,
         *,
+        unheeded: Collection[str] = (),
         model: MemoryModel = MemoryModel.SC,
         rules: Rules | None = None,
         reductions: Reductions | None = None,
@@ -116,7 +121,9 @@ class Search:
             Record(actor, len(memory), merge=self.reductions.merge, twice=twice) for actor in actors
         )
         tso = model is MemoryModel.TSO
-        layout = lay_out(len(actors), self.memory, model)
+        if not self.reductions.forget_unheeded:
+            unheeded = ()
+        layout = lay_out(len(actors), self.memory, model, unheeded)
         self.world = World(
             self.records,
             layout,

@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
+from guestsim.errors import InternalError
 from guestsim.explore.effects import apply
 from guestsim.explore.model import (
     BLOCKED,
@@ -41,6 +42,7 @@ from guestsim.explore.model import (
 from guestsim.explore.parts import TooManyError, Touch
 from guestsim.explore.record import Record
 from guestsim.trace import Event, Flag, Kind, Op, Violation
+from guestsim.trace.shared import field
 
 __all__ = ["MemoryModel", "Rules", "World"]
 
@@ -53,6 +55,9 @@ _RMW = Kind.RMW
 _FENCE = Kind.FENCE
 _WAIT = Kind.WAIT
 _HALT = Kind.HALT
+
+_HARMLESS = frozenset({Kind.SEND, Kind.WAIT})
+"""What may be done at an event word that nobody heeds."""
 
 
 class World:
@@ -163,6 +168,8 @@ class World:
         known = self._details.get((self.names[actor], op))
         if known is not None:
             return known
+        if self.parts.unheeded(op) and op.kind not in _HARMLESS:
+            raise InternalError(f"{self.names[actor]} heeds {field(op.address)}: {op!r}")
         touch = self.parts.touch(op)
         mask = self.parts.key_mask(touch.parts)
         seen = self.rules is not None and self.rules.concerned(Event(self.names[actor], op))
@@ -286,25 +293,30 @@ class World:
         return number
 
     def sleeps(self, actor: int, key: int) -> bool:
-        """Whether the actor stands at a wait whose event is not there."""
+        """Whether the actor stands at a wait whose event is not there, and is not just polling."""
         op = self.op(actor, key)
-        return op.kind is _WAIT and not self.parts.read(key, op.address, op.size) & op.value
+        if op.kind is not _WAIT or op.flags & Flag.POLL:
+            return False
+        return self.parts.unheeded(op) or not self.parts.read(key, op.address, op.size) & op.value
 
     def _wait_or_halt(self, actor: int, node: int, key: int) -> int:
         op = self.records[actor].ops[node]
         if op.kind is _HALT:
             self._see_end(actor, op, key)
             return HALTED
-        bits = self.parts.read(key, op.address, op.size)
+        unheeded = self.parts.unheeded(op)
+        bits = 0 if unheeded else self.parts.read(key, op.address, op.size)
         value = 1 if bits & op.value else 0
         if not value and not op.flags & Flag.SPURIOUS:
             return BLOCKED
+        if unheeded and self._to(actor, node, 0) != self._to(actor, node, 1):
+            raise InternalError(f"{self.names[actor]} heeds {field(op.address)}")
         new = key + self._to(actor, node, value)
         if self.ruled[actor][node]:
             event = Event(self.names[actor], op, value)
             new += self._see(key, self.parts.memory(key), (event,))
         if not value:
-            return SLEEPING - new
+            return new if op.flags & Flag.POLL else SLEEPING - new
         if op.flags & Flag.CONSUME:
             left = bits & ~op.value
             new += self.parts.write(key, op.address, left.to_bytes(op.size, "little"))
@@ -344,7 +356,7 @@ class World:
                 delta += self._see(key, self.parts.memory(key), events)
             return delta
         delta = record.following[node] - node << self.shifts[actor]
-        if kind is _FENCE:
+        if kind is _FENCE or (self.parts.unheeded(op) and not seen):
             return delta
         memory = self.parts.memory(key)
         if seen:
@@ -354,7 +366,7 @@ class World:
                 before = self.parts.read(key, op.address, op.size)
                 value = 0 if before & op.value == op.value else 1
             delta += self._see(key, memory, (Event(self.names[actor], op, value),))
-        if apply(memory, op):
+        if not self.parts.unheeded(op) and apply(memory, op):
             delta += self.parts.difference(key, memory, self.touches[actor][node].parts)
         return delta
 

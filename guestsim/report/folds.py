@@ -10,7 +10,7 @@ from guestsim.report.marks import Mark, find_marks
 from guestsim.report.replay import GUEST, Replay, replay, touched
 from guestsim.report.tear import find_resets, find_tear
 from guestsim.report.words import Role, Unit, name_of, units
-from guestsim.trace import Flag, Kind, shared
+from guestsim.trace import Flag, Kind, Op, shared
 from guestsim.trace.results import Run
 
 __all__ = ["Piece", "Subject", "pieces", "study"]
@@ -105,9 +105,13 @@ def _interesting(run: Run, now: Replay, marks: Iterable[Mark]) -> frozenset[int]
 
 
 def _wake_up(run: Run, actor: str, step: int) -> int:
-    """The last WAIT of `actor` before `step`, where its present work began; else `step`."""
+    """The last sleep of `actor` before `step`, at whose end its present work began; else `step`."""
     own = (s for s in range(step, -1, -1) if run.events[s].actor == actor)
-    return next((s for s in own if run.events[s].op.kind is Kind.WAIT), step)
+    return next((s for s in own if _sleeps(run.events[s].op)), step)
+
+
+def _sleeps(op: Op) -> bool:
+    return op.kind is Kind.WAIT and not op.flags & Flag.POLL
 
 
 def _join(subject: Subject, cut: Sequence[Piece], stops: frozenset[int]) -> list[Piece]:

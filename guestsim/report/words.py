@@ -242,6 +242,8 @@ def _channel(event: Event, names: Mapping[str, str]) -> str:
     if op.kind is Kind.UNMASK:
         return "unmask the event channel"
     if op.kind is Kind.WAIT:
+        if op.flags & Flag.POLL:
+            return "poll(0): an event" if event.value else "poll(0): nothing"
         return "woken by an event" if event.value else "woken (no event: other domains' work)"
     to = shared.field(op.address)
     others = [actor for actor in names if actor != event.actor]

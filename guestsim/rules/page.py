@@ -11,7 +11,7 @@ from struct import Struct
 from typing import NamedTuple, TypeVar, cast
 
 from guestsim.abi.xs_wire import XENSTORE_RING_SIZE, Interface
-from guestsim.trace.ops import Event, Kind, Outcome, Rule
+from guestsim.trace.ops import Event, Flag, Kind, Outcome, Rule
 
 __all__ = [
     "CONNECTION",
@@ -131,14 +131,14 @@ def moved(memory: Memory, event: Event) -> bool:
 
 
 def idles(event: Event) -> bool:
-    """Whether the actor goes idle with `event`: it waits, or it halts because it is done.
+    """Whether the actor goes idle with `event`: it sleeps, or it halts because it is done.
 
     An actor that crashed, gave the ring up or noticed corruption did not go idle: it owes the
     other side nothing.
     """
     op = event.op
     if op.kind is Kind.WAIT:
-        return True
+        return not op.flags & Flag.POLL
     return op.kind is Kind.HALT and (op.end is None or op.end.outcome is Outcome.CONNECTED)
 
 

@@ -35,7 +35,9 @@ __all__ = ["DEFAULTS", "check_by_search", "schedule_for_witness", "search"]
 
 DEFAULTS = Options()
 
-NO_REDUCTIONS = Reductions(macro_steps=False, justified_turns=False, eager_stores=False)
+NO_REDUCTIONS = Reductions(
+    macro_steps=False, justified_turns=False, eager_stores=False, forget_unheeded=False
+)
 """Every state is stored. Points are still merged: without that, no search of a loop ends."""
 
 _WORDS = frozenset(
@@ -110,6 +112,7 @@ def search(
     return explore(
         setup.actors,
         setup.memory,
+        unheeded=setup.unheeded,
         model=MemoryModel(str(scenario.search.memory_model)),
         rules=rules,
         reductions=Reductions() if options.reduce else NO_REDUCTIONS,

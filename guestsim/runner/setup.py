@@ -29,6 +29,8 @@ class Setup:
     guest: Guest
     daemon: Actor
     memory: bytes
+    unheeded: frozenset[str]
+    """Fields of shared memory that change nothing of what the actors do."""
     images: tuple[Image, ...]
     names: dict[str, str]
     """What reports call the actors, in the order of their columns."""
@@ -77,6 +79,7 @@ def set_up(scenario: Scenario, images: Mapping[str, Path] | None = None) -> Setu
         guest,
         daemon,
         initial_memory(scenario.ring, scenario.daemon),
+        config.unheeded,
         tuple(chain),
         {guest.name: guest.name, daemon.name: str(model)},
     )

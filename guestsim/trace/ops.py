@@ -63,6 +63,8 @@ class Flag(IntFlag):
     """A `WAIT` that clears the bits which it waited for."""
     CHECK = 8
     """A `LOAD` of an index that the actor is about to check against its partner."""
+    POLL = 16
+    """A spurious `WAIT` that does not sleep: poll(0). It takes an event that is there."""
 
 
 class Site(msgspec.Struct, frozen=True, gc=False):

@@ -19,7 +19,9 @@ from guestsim.runner.setup import Setup, set_up
 from guestsim.scenario import load_one
 from guestsim.trace import Outcome
 
-NOTHING = Reductions(macro_steps=False, justified_turns=False, eager_stores=False)
+NOTHING = Reductions(
+    macro_steps=False, justified_turns=False, eager_stores=False, forget_unheeded=False
+)
 
 LEGACY = {Outcome.CONNECTED, Outcome.REFUSED}
 CLOSING = {Outcome.CONNECTED}
@@ -61,7 +63,7 @@ def measure(benchmark: BenchmarkFixture, setup: Setup, **options: object) -> Sea
     """The search with recording its actors, from nothing each time."""
 
     def once() -> Search:
-        search = Search(setup.actors, setup.memory, **options)  # type: ignore[arg-type]
+        search = Search(setup.actors, setup.memory, unheeded=setup.unheeded, **options)  # type: ignore[arg-type]
         search.run()
         return search
 
@@ -118,7 +120,7 @@ def test_states_grow_linearly_with_the_number_of_requests(tmp_path: Path) -> Non
         counts: list[int] = []
         for requests in (2, 8, 14):
             setup = make(tmp_path, requests)
-            search = Search(setup.actors, setup.memory)
+            search = Search(setup.actors, setup.memory, unheeded=setup.unheeded)
             search.run()
             counts.append(len(search.graph.keys))
         first, second = counts[1] - counts[0], counts[2] - counts[1]
@@ -128,7 +130,17 @@ def test_states_grow_linearly_with_the_number_of_requests(tmp_path: Path) -> Non
 def test_with_witnesses_and_self_checks(benchmark: BenchmarkFixture, tmp_path: Path) -> None:
     setup = legacy(tmp_path)
     seeds: Sequence[int] = range(2)
-    found = benchmark(lambda: explore(setup.actors, setup.memory, twice=True, validate_seeds=seeds))
+
+    def once() -> Found:
+        return explore(
+            setup.actors,
+            setup.memory,
+            unheeded=setup.unheeded,
+            twice=True,
+            validate_seeds=seeds,
+        )
+
+    found = benchmark(once)
     assert isinstance(found, Found)
     assert set(found.outcomes) >= LEGACY
     assert found.outcomes[Outcome.REFUSED].preemptions == 1

@@ -51,7 +51,8 @@ class Link:
     @property
     def asleep(self) -> bool:
         """It waits, and its event is not there."""
-        return self.op.kind is Kind.WAIT and not ready(self.memory, self.op)
+        op = self.op
+        return op.kind is Kind.WAIT and not op.flags & Flag.POLL and not ready(self.memory, op)
 
     def step(self) -> Event:
         """Perform one op."""
@@ -190,9 +191,9 @@ def words(events: list[Event], *, data: bool = True) -> list[str]:
         elif op.kind is Kind.SEND:
             lines.append("notify")
         elif op.kind is Kind.WAIT:
-            lines.append("poll")
+            lines.append("poll(0)" if op.flags & Flag.POLL else "poll")
     return lines
 
 
 def _name(address: int) -> str:
-    return Interface(address).name.lower() if address < 4096 else "event"
+    return Interface(address).name.lower()

@@ -3,11 +3,12 @@ search: memory is a few bytes, a state a tuple, a transition a line of the progr
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from heapq import heappop, heappush
 from itertools import count
 from typing import NamedTuple
 
+import msgspec
 from explore_actors import Line, Program, fence, halt, load, locked, rmw, send, store, wait
 from hypothesis import strategies as st
 
@@ -61,7 +62,9 @@ def _store(memory: bytes, address: int, size: int, value: int) -> bytes:
 
 def sleeps(programs: Sequence[Program], state: State, actor: int) -> bool:
     op = programs[actor].lines[state.lines[actor]].op
-    return op.kind is Kind.WAIT and not state.memory[_SLOT[SERVER]] & op.value
+    if op.kind is not Kind.WAIT or op.flags & Flag.POLL:
+        return False
+    return not state.memory[_SLOT[SERVER]] & op.value
 
 
 def step(programs: Sequence[Program], state: State, actor: int, *, tso: bool) -> Step | None:
@@ -91,7 +94,7 @@ def step(programs: Sequence[Program], state: State, actor: int, *, tso: bool) ->
     elif op.kind is Kind.WAIT:
         pending = memory[_SLOT[SERVER]]
         answer = 1 if pending & op.value else 0
-        sleeping = not answer
+        sleeping = not answer and not op.flags & Flag.POLL
         if sleeping and not op.flags & Flag.SPURIOUS:
             return None
         if op.flags & Flag.CONSUME:
@@ -221,7 +224,7 @@ def programs(draw: st.DrawFn, name: str, most: int = 6) -> Program:
         elif kind == "send":
             lines.append(Line(send(1 + value % 2)))
         else:
-            flags = draw(st.sampled_from([0, 2, 4, 6]))
+            flags = draw(st.sampled_from([0, 2, 4, 6, 18, 22]))
             lines.append(Line(wait(Flag(flags), 1 + value % 2), {0: target(), 1: target()}))
     places = dict(enumerate(starts))
     places |= {end: len(lines) + number for number, end in enumerate(ends)}
@@ -229,3 +232,27 @@ def programs(draw: st.DrawFn, name: str, most: int = 6) -> Program:
         Line(line.op, {answer: places[to] for answer, to in line.goto.items()}) for line in lines
     ]
     return Program(name, [*fixed, *(halt(outcome, f"{name}: {outcome}") for outcome in HALTS)])
+
+
+def deaf(program: Program) -> Program:
+    """The same, but it never heeds the event: any wait can end at once, and leads to one line."""
+    return _changed(
+        program,
+        lambda line: Line(
+            msgspec.structs.replace(line.op, flags=line.op.flags | Flag.SPURIOUS),
+            dict.fromkeys((0, 1), line.goto[0]),
+        ),
+        Kind.WAIT,
+    )
+
+
+def silent(program: Program) -> Program:
+    """The same, but its signals do nothing."""
+    return _changed(program, lambda line: Line(fence(), line.goto), Kind.SEND)
+
+
+def _changed(program: Program, change: Callable[[Line], Line], kind: Kind) -> Program:
+    return Program(
+        program.name,
+        [change(line) if line.op.kind is kind else line for line in program.lines],
+    )

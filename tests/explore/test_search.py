@@ -439,3 +439,29 @@ def test_everything_at_once(model: MemoryModel) -> None:
     assert certificate.memories > 1
     assert certificate.compared_events > 0
     assert certificate.live_runs[0] == 2 * 1, "the guest has one load-free start, run twice"
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [load(SERVER), halt()],
+        [Line(wait(Flag.SPURIOUS), {0: 1, 1: 2}), halt(), halt(Outcome.REFUSED)],
+    ],
+    ids=["load", "wait"],
+)
+def test_who_heeds_an_event_that_nobody_was_to_heed_is_caught(lines: list[Line | Op]) -> None:
+    actors = [Program("guest", [send(), halt()]), Program("daemon", lines)]
+    with pytest.raises(InternalError, match="daemon heeds server_pending"):
+        Search(actors, MEMORY, unheeded=("server_pending",)).run()
+
+
+def test_states_that_differ_in_an_unheeded_event_are_one() -> None:
+    sends = Program("guest", [send(), store(REQ_PROD, 1), halt()])
+    turns = Program("daemon", [Line(wait(Flag.SPURIOUS | Flag.CONSUME), {0: 1, 1: 1}), halt()])
+    sizes = []
+    for unheeded in ((), ("server_pending",)):
+        found = Search([sends, turns], MEMORY, unheeded=unheeded, reductions=REDUCTIONS[-1])
+        found.run()
+        assert set(found.outcomes) == {Outcome.CONNECTED}
+        sizes.append(len({key & found.world.parts.mask for key in found.graph.keys}))
+    assert sizes == [4, 2], "memories: the event and the index, or the index alone"

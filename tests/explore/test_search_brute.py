@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import product
 
 import pytest
-from brute_force import cheapest, outcomes, programs
+from brute_force import cheapest, deaf, outcomes, programs, silent
 from explore_actors import MEMORY, Program
 from hypothesis import assume, event, given, settings
 from hypothesis import strategies as st
@@ -33,9 +33,16 @@ def search(
     reductions: Reductions,
     model: MemoryModel = MemoryModel.SC,
     limits: Limits | None = None,
+    unheeded: tuple[str, ...] = (),
 ) -> Search:
     made = Search(
-        actors, MEMORY, model=model, reductions=reductions, limits=limits, store_buffer=16
+        actors,
+        MEMORY,
+        unheeded=unheeded,
+        model=model,
+        reductions=reductions,
+        limits=limits,
+        store_buffer=16,
     )
     made.run()
     return made
@@ -119,3 +126,25 @@ def test_a_bound_keeps_what_is_cheaper_and_says_so(actors: tuple[Program, ...], 
             assert everything is not None
             assert set(found.outcomes) <= everything
             assert not found.complete or set(found.outcomes) == everything
+
+
+@pytest.mark.parametrize("model", list(MemoryModel))
+@settings(max_examples=500, deadline=None)
+@given(actors=PAIRS)
+def test_an_event_that_nobody_heeds_changes_nothing(
+    model: MemoryModel, actors: tuple[Program, ...]
+) -> None:
+    actors = tuple(deaf(actor) for actor in actors)
+    expected = outcomes(actors, tso=model is MemoryModel.TSO)
+    assume(expected is not None)
+    for reductions in SC if model is MemoryModel.SC else TSO:
+        found = search(actors, reductions, model, unheeded=("server_pending",))
+        assert found.complete
+        assert set(found.outcomes) == expected, f"{reductions}\n{listing(actors)}"
+        if model is MemoryModel.SC:
+            # Every wait sleeps: that is how the search counts.
+            for outcome, cost in cheapest(tuple(silent(actor) for actor in actors)).items():
+                seen = found.outcomes[outcome]
+                assert (seen.preemptions, seen.switches) == cost, listing(actors)
+        for outcome, seen in found.outcomes.items():
+            witness_of(found, seen, actors, outcome=outcome)
