@@ -96,6 +96,9 @@ class Execution:
         """None as well where a budget ended it."""
         self.violations: list[Violation] = []
         """The first violation of each rule that the observer has reported."""
+        self.after_step: Callable[[Event], None] | None = None
+        """Called with the event of each step that reached shared memory, when it is over. May
+        `replace`."""
         self._ended_by = ""
         self._ops: list[tuple[Op, ...]] = []
         self._at: list[int] = []
@@ -188,7 +191,20 @@ class Execution:
                 self._check_hung()
         if self.performed >= self.max_ops and self.end is None:
             self._give_up()
+        if self.after_step is not None:
+            self.after_step(event)
         return event
+
+    def point(self, actor: int) -> Any:
+        """Where the actor stands: what `Actor.resume` takes once its burst is performed."""
+        return self._points[actor]
+
+    def replace(self, actor: int, burst: Burst) -> None:
+        """Somebody from outside has changed what the actor knows: it goes on with `burst`."""
+        self._accept(actor, burst)
+        self._rounds = [Round(each) for each in self.actors]
+        self._idle = [-1] * len(self.actors)
+        self._changed = self.performed
 
     def run_steps(self, actor: int, steps: int, reason: str = "") -> int:
         """Move the actor up to `steps` times, spurious ends included; how often it moved.

@@ -67,32 +67,40 @@ class Runs:
     def _find(self, actor: int, node: int, length: int) -> Run:
         world = self._world
         record, kinds, touches = world.records[actor], world.kinds[actor], world.touches[actor]
+        following = record.following
         nodes: list[int] = []
-        reads = writes = 0
-        parts: set[int] = set()
         while kinds[node] == _STORE and not (length and len(nodes) == length):
             nodes.append(node)
-            touch = touches[node]
+            node = following[node]
+        reads = writes = 0
+        parts: set[int] = set()
+        for touch in {touches[at] for at in nodes}:
             reads |= touch.reads
             writes |= touch.writes
             parts.update(touch.parts)
-            node = record.following[node]
         patch = _patch([record.ops[at] for at in nodes])
         return Run(tuple(nodes), reads, writes, tuple(sorted(parts)), patch, node)
 
 
 def _patch(stores: Sequence[Op]) -> tuple[tuple[int, bytes], ...]:
-    data: dict[int, int] = {}
+    data = bytearray(SHARED_SIZE)
+    stored = bytearray(SHARED_SIZE)
     for op in stores:
-        for offset, byte in enumerate(op.value.to_bytes(op.size, "little")):
-            data[op.address + offset] = byte
-    pieces: list[tuple[int, bytearray]] = []
-    for address in sorted(data):
-        if pieces and pieces[-1][0] + len(pieces[-1][1]) == address:
-            pieces[-1][1].append(data[address])
+        address, size = op.address, op.size
+        if size == 1:
+            data[address] = op.value
+            stored[address] = 1
         else:
-            pieces.append((address, bytearray([data[address]])))
-    return tuple((address, bytes(piece)) for address, piece in pieces)
+            data[address : address + size] = op.value.to_bytes(size, "little")
+            stored[address : address + size] = b"\1" * size
+    pieces: list[tuple[int, bytes]] = []
+    first = stored.find(1)
+    while first >= 0:
+        end = stored.find(0, first)
+        end = SHARED_SIZE if end < 0 else end
+        pieces.append((first, bytes(data[first:end])))
+        first = stored.find(1, end)
+    return tuple(pieces)
 
 
 class Footprints:
@@ -104,7 +112,9 @@ class Footprints:
         self._world = world
         self._solo = solo
         self._runs = runs
-        self._memory = world.parts.mask
+        self._tso = world.tso
+        self._here = tuple(world.parts.mask | NODE_MASK << shift for shift in world.shifts)
+        """The bits of a key that an actor's solo footprint can depend on."""
         self._known: tuple[dict[int, dict[int, dict[int, Footprint]]], ...] = tuple(
             {} for _ in world.records
         )
@@ -117,10 +127,14 @@ class Footprints:
     def of(self, actor: int, key: int) -> Footprint:
         """The solo footprint of `actor` in the state `key`, its buffered stores included. Equal
         ones are the same object, which lives as long as this."""
+        here = key & self._here[actor]
+        if not self._tso:
+            known = self._exact[actor].get(here)
+            if known is not None:
+                return known
         world = self._world
         reads = writes = 0
-        here = key & (self._memory | NODE_MASK << world.shifts[actor])
-        if world.tso:
+        if self._tso:
             for store in world.buffered(actor, key):
                 touch = world.touch_of(actor, store)
                 reads |= touch.reads

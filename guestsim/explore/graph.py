@@ -58,14 +58,14 @@ class Graph:
         passed there to the other actor, who ran up to here."""
         self.runs = array("i")
         """For each stop, where the actor's run leads if the turn passes to it: see `search`."""
-        self._room = 0
+        self.room = 0
         """States that the arrays have room for: they grow by many at a time."""
 
     def add(self, key: int) -> int:
         """A new state."""
         number = len(self.keys)
-        if number == self._room:
-            self._room += _GROWTH
+        if number == self.room:
+            self.room += _GROWTH
             self.moves.extend(array("i", [UNKNOWN]) * (self.movers * _GROWTH))
             stops = self.actors * _GROWTH
             self.visits.extend(array("I", [0]) * stops)
@@ -77,10 +77,10 @@ class Graph:
 
     def trim(self) -> None:
         """Give back the room that no state needs: the search is over."""
-        self._room = len(self.keys)
-        del self.moves[self._room * self.movers :]
+        self.room = len(self.keys)
+        del self.moves[self.room * self.movers :]
         for stops in (self.visits, self.parents, self.runs):
-            del stops[self._room * self.actors :]
+            del stops[self.room * self.actors :]
 
     @property
     def transitions(self) -> int:

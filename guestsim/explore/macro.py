@@ -169,6 +169,10 @@ class Closure:
                 return key
         other = self._footprints.of(1 - actor, key)
         touched, written = other
+        touch = touches[node]
+        # Most often the very first op does not float: this finds out with little work.
+        if (touch[1] & touched or touch[0] & written) and not (self._into_buffers or key & buffer):
+            return key
         step = world.steps[actor]
         count = 0
         seen: set[int] | None = None

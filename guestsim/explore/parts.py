@@ -123,6 +123,10 @@ class Parts:
 
     def bits(self, address: int, size: int) -> int:
         """The byte mask of `size` bytes at `address`."""
+        part = self._parts[self._at[address]]
+        offset = address - part.start
+        if offset + size <= part.size:
+            return ((1 << size) - 1) << part.bit + offset
         mask = 0
         for at in range(address, address + size):
             part = self._parts[self._at[at]]
@@ -131,6 +135,9 @@ class Parts:
 
     def touched(self, address: int, size: int) -> tuple[int, ...]:
         """The numbers of the parts that hold `size` bytes at `address`."""
+        first = self._at[address]
+        if first == self._at[address + size - 1]:
+            return (first,)
         return tuple(sorted(set(self._at[address : address + size])))
 
     def touch(self, op: Op) -> Touch:

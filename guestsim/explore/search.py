@@ -15,6 +15,7 @@ needs: a bound on preemptions then explores more than it says, never less.
 from __future__ import annotations
 
 from array import array
+from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
 
 import msgspec
@@ -26,6 +27,7 @@ from guestsim.explore.model import (
     BLOCKED,
     DEFAULT_BUFFER,
     HALTED,
+    NODE_MASK,
     SLEEPING,
     MemoryModel,
     Rules,
@@ -46,6 +48,13 @@ _POLL = 512
 
 Progress = Callable[[int, int, tuple[Outcome, ...]], None]
 """Called now and then with states stored, turns that wait to be taken, outcomes so far."""
+
+
+_Turns = defaultdict[int, "array[int]"]
+
+
+def _stops() -> array[int]:
+    return array("q")
 
 
 class Reductions(msgspec.Struct, frozen=True):
@@ -194,7 +203,7 @@ class Search:
         count, movers = graph.actors, graph.movers
         keys, ids, moves = graph.keys, graph.ids, graph.moves
         visits, parents, add = graph.visits, graph.parents, graph.add
-        steps = world.steps
+        steps, known_moves, plain = world.steps, world.known_moves, not world.tso
         settle = self.closure.settle
         settles = self.reductions.macro_steps and count == 2
         settles = settles or (world.tso and self.reductions.eager_stores)
@@ -202,16 +211,19 @@ class Search:
         two = count == 2
         justified = self.reductions.justified_turns and two and not world.tso
         watched = world.rules is not None
+        drains = movers > count
         poll = _POLL
 
         start = settle(world.first) if settles else world.first
         add(start)
         turns = array("q", range(count - 1, -1, -1))
         """Stops to visit at this cost, their parents noted."""
-        now: dict[int, array[int]] = {}
+        now: _Turns = defaultdict(_stops)
         """Switches -> stops at which the turn passes on, without another preemption."""
-        later: dict[int, array[int]] = {}
+        later: _Turns = defaultdict(_stops)
         """The same, with one preemption more."""
+        soon, preempted = _stops(), _stops()
+        """Stops of this cost at which the turn passes on, without and with a preemption more."""
         preemptions = switches = chain = 0
         while True:
             while turns:
@@ -219,15 +231,21 @@ class Search:
                 if visits[stop]:
                     continue
                 chain += 1
+                state = stop // count
+                actor = stop - state * count
+                step = steps[actor]
+                shift, tables, masks = known_moves[actor]
+                key = keys[state]
                 while True:
                     visits[stop] = chain
-                    state = stop // count
-                    actor = stop - state * count
                     if watched:
                         self._stop, self._mover = stop, actor
                         self._preemptions, self._switches = preemptions, switches
-                    key = keys[state]
-                    new = steps[actor](key)
+                    # World.steps, without the call where the move is known.
+                    node = key >> shift & NODE_MASK
+                    table = tables[node] if plain else None
+                    delta = table.get(key & masks[node]) if table else None
+                    new = step(key) if delta is None else key + delta
                     yields = False
                     if new < 0:
                         if new <= SLEEPING:
@@ -240,43 +258,52 @@ class Search:
                     if new >= 0:
                         if settles:
                             new = settle(new)
-                        known = ids.get(new)
-                        then = add(new) if known is None else known
+                        then = ids.get(new, NONE)
+                        if then < 0:
+                            then = len(keys)
+                            if then < graph.room:
+                                ids[new] = then
+                                keys.append(new)
+                            else:
+                                add(new)
+                            if then >= poll:
+                                poll = then + _POLL
+                                if self._poll(
+                                    turns, soon, preempted, *now.values(), *later.values()
+                                ):
+                                    return
                         moves[state * movers + actor] = then
-                        if then >= poll:
-                            poll = then + _POLL
-                            if self._poll(turns, now, later):
-                                return
                     else:
                         moves[state * movers + actor] = ENDED if new == HALTED else STUCK
-                    if movers > count:
+                    if drains:
                         self._drain(stop, turns)
                     # The turn may pass to another here.
                     if not two or not visits[stop ^ 1]:
                         if yields:
-                            if switches + 1 not in now:
-                                now[switches + 1] = array("q")
-                            now[switches + 1].append(stop)
-                        elif most is None or preemptions < most:
-                            if switches + 1 not in later:
-                                later[switches + 1] = array("q")
-                            later[switches + 1].append(stop)
+                            soon.append(stop)
+                        else:
+                            preempted.append(stop)
                     if new < 0:
                         break
                     after = then * count + actor
                     if visits[after]:
                         if visits[after] == chain:
-                            self._spin(after, now, switches)
+                            self._spin(after, soon)
                         break
                     parents[after] = stop
-                    stop = after
+                    stop, state, key = after, then, new
             # All of this cost is visited: the next one.
+            if soon:
+                now[switches + 1].extend(soon)
+            if preempted and (most is None or preemptions < most):
+                later[switches + 1].extend(preempted)
             while not now:
                 if not later:
                     return
-                now, later = later, {}
+                now, later = later, defaultdict(_stops)
                 preemptions += 1
             switches = min(now)
+            soon, preempted = _stops(), _stops()
             for stop in now.pop(switches):
                 if justified and self._pass_turn(stop, turns, preemptions, switches):
                     continue
@@ -343,7 +370,7 @@ class Search:
                     graph.parents[after] = stop
                     turns.append(after)
 
-    def _spin(self, stop: int, now: dict[int, array[int]], switches: int) -> None:
+    def _spin(self, stop: int, soon: array[int]) -> None:
         """The actor came back to `stop` alone. If it does not sleep on the way, it yields."""
         graph = self.graph
         count = graph.actors
@@ -358,7 +385,7 @@ class Search:
             at = graph.moves[state * graph.movers + actor] * count + actor
             if at == stop:
                 break
-        now.setdefault(switches + 1, array("q")).extend(circle)
+        soon.extend(circle)
 
     def _ended(self, stop: int, actor: int, mover: int, preemptions: int, switches: int) -> None:
         key = self.graph.keys[stop // self.graph.actors]
@@ -371,15 +398,12 @@ class Search:
         else:
             self.outcomes.setdefault(end.outcome, Sighting(stop, mover, preemptions, switches))
 
-    def _poll(
-        self, turns: array[int], now: dict[int, array[int]], later: dict[int, array[int]]
-    ) -> bool:
+    def _poll(self, *frontier: array[int]) -> bool:
         states = len(self.graph.keys)
         if self.limits.states is not None and states >= self.limits.states:
             self.why_incomplete = f"the budget of {self.limits.states} states is used up"
         elif self._should_stop is not None and self._should_stop():
             self.why_incomplete = "stopped: the time is used up"
         if self._progress is not None:
-            frontier = len(turns) + sum(map(len, (*now.values(), *later.values())))
-            self._progress(states, frontier, tuple(self.outcomes))
+            self._progress(states, sum(map(len, frontier)), tuple(self.outcomes))
         return self.why_incomplete is not None

@@ -125,6 +125,8 @@ class TsoExecution(Execution):
         if not self._buffers[actor]:
             self._check_hung()
         self._budget()
+        if self.after_step is not None:
+            self.after_step(event)
         return event
 
     def _count_step(self, mover: int, reason: str) -> None:

@@ -110,7 +110,7 @@ class World:
         self._masks: tuple[list[int], ...] = tuple([] for _ in records)
         self._tables: tuple[list[dict[int, int] | None], ...] = tuple([] for _ in records)
         self._push: tuple[list[dict[int, int] | None], ...] = tuple([] for _ in records)
-        self._details: dict[tuple[str, Op], tuple[Touch, bool, int]] = {}
+        self._details: dict[tuple[int, Kind, int, int, int, Flag], tuple[Touch, bool, int]] = {}
 
         # Store buffers: number -> stores, oldest first; the same for all actors.
         self.buffers: list[tuple[Op, ...]] = [()]
@@ -125,6 +125,10 @@ class World:
         )
         """For each actor: the key of a state -> the key after the actor's next step, or one of the
         negative numbers above."""
+        self.known_moves = tuple(zip(self.shifts, self._tables, self._masks, strict=True))
+        """For each actor: where its node is in a key, and of each node, a table of known moves (the
+        bits of a key that matter -> what is added to the key) and the mask of those bits. Under tso
+        they do not hold for stores, nor while the own buffer has something in it."""
 
     # -- nodes ----------------------------------------------------------------------------------
 
@@ -165,7 +169,10 @@ class World:
 
     def _detail(self, actor: int, op: Op) -> tuple[Touch, bool, int]:
         """(touch, whether rules look at it, the bits of a key on which its effect depends)."""
-        known = self._details.get((self.names[actor], op))
+        # The stored value counts for events only, whose bits it says.
+        value = 0 if op.kind is _STORE else op.value
+        sort = actor, op.kind, op.address, op.size, value, op.flags
+        known = self._details.get(sort)
         if known is not None:
             return known
         if self.parts.unheeded(op) and op.kind not in _HARMLESS:
@@ -182,7 +189,7 @@ class World:
                 looks, bits = looks + self._data, bits | self._data_bits
             touch = Touch(touch.reads | bits, touch.writes, touch.parts)
             mask |= self.parts.key_mask(looks) | self.history_mask
-        found = self._details[self.names[actor], op] = touch, seen, mask
+        found = self._details[sort] = touch, seen, mask
         return found
 
     def touch_of(self, actor: int, op: Op) -> Touch:
