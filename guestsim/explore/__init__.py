@@ -1,5 +1,6 @@
 """Schedules, executions and strategies over actors and ops."""
 
+from guestsim.explore.beginning import Beginning, begin_after
 from guestsim.explore.digest import trace_bytes
 from guestsim.explore.events import Matcher, parse_event
 from guestsim.explore.execution import MAX_OPS, Execution, Motion, Observer
@@ -25,6 +26,7 @@ from guestsim.explore.world import Rules as SearchRules
 __all__ = [
     "MAX_OPS",
     "SUFFIX",
+    "Beginning",
     "Execution",
     "Found",
     "Image",
@@ -43,6 +45,7 @@ __all__ = [
     "Strategy",
     "TsoExecution",
     "Witness",
+    "begin_after",
     "check_images",
     "execute",
     "explore",

@@ -140,6 +140,10 @@ class Execution:
         """The op that the actor performs next."""
         return self._ops[actor][self._at[actor]]
 
+    def standing(self, actor: int) -> Burst:
+        """What the actor does from here to its next answered op, and its point there."""
+        return Burst(self._ops[actor][self._at[actor] :], self._points[actor])
+
     def motion(self, actor: int) -> Motion:
         """Whether the actor can move now. After the end nobody can."""
         if not self.enabled(actor):
@@ -200,8 +204,10 @@ class Execution:
         return self._points[actor]
 
     def replace(self, actor: int, burst: Burst) -> None:
-        """Somebody from outside has changed what the actor knows: it goes on with `burst`."""
-        self._accept(actor, burst)
+        """Somebody from outside has changed what the actor knows: instead of the op whose answer
+        it waits for it does `burst`. What it has still to do before that op stays."""
+        left = self._ops[actor][self._at[actor] : -1]
+        self._accept(actor, Burst((*left, *burst.ops), burst.point))
         self._rounds = [Round(each) for each in self.actors]
         self._idle = [-1] * len(self.actors)
         self._changed = self.performed

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 
 import msgspec
 
+from guestsim.explore.beginning import Beginning
 from guestsim.explore.model import DEFAULT_BUFFER, MemoryModel, Rules
 from guestsim.explore.search import Limits, Progress, Reductions, Search
 from guestsim.explore.validate import validate
@@ -22,6 +23,8 @@ class Certificate(msgspec.Struct, frozen=True, kw_only=True):
     complete: bool
     """Every interleaving was explored. Otherwise what was not found may be there."""
     why_incomplete: str | None
+    begins_after: int
+    """Ops that come before the search, always in the same order; 0: it begins at the start."""
     memory_model: MemoryModel
     store_buffer: int | None
     """Stores that a store buffer holds; None under sc."""
@@ -62,6 +65,7 @@ def explore(
     actors: Sequence[Actor],
     memory: bytes,
     *,
+    begin: Beginning | None = None,
     unheeded: Collection[str] = (),
     model: MemoryModel = MemoryModel.SC,
     rules: Rules | None = None,
@@ -82,6 +86,7 @@ def explore(
     search = Search(
         actors,
         memory,
+        begin=begin,
         unheeded=unheeded,
         model=model,
         rules=rules,
@@ -112,6 +117,7 @@ def certificate_of(search: Search, compared_events: int = 0) -> Certificate:
     return Certificate(
         complete=search.complete,
         why_incomplete=search.why_incomplete,
+        begins_after=0 if search.begin is None else len(search.begin.events),
         memory_model=search.model,
         store_buffer=search.store_buffer if world.tso else None,
         hit_store_buffer=world.hit_bound,

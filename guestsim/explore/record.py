@@ -24,13 +24,22 @@ END = -1
 class Record:
     """What is known of one actor. Nodes are numbers from 0, in the order of their discovery.
 
-    Without `merge` points are not compared: every answer leads to nodes of its own. With `twice`
-    every run of the actor is made a second time, and both must be alike. `size` is that of shared
-    memory, in bytes: an op outside it is an `InternalError`, as is an actor that breaks the
-    promises of `guestsim.trace.Actor`.
+    The record begins where the actor starts, or with the burst `begin`. Without `merge` points are
+    not compared: every answer leads to nodes of its own. With `twice` every run of the actor is
+    made a second time, and both must be alike. `size` is that of shared memory, in bytes: an op
+    outside it is an `InternalError`, as is an actor that breaks the promises of
+    `guestsim.trace.Actor`.
     """
 
-    def __init__(self, actor: Actor, size: int, *, merge: bool = True, twice: bool = False) -> None:
+    def __init__(
+        self,
+        actor: Actor,
+        size: int,
+        *,
+        merge: bool = True,
+        twice: bool = False,
+        begin: Burst | None = None,
+    ) -> None:
         self.actor = actor
         self.ops: list[Op] = []
         """The op of each node."""
@@ -47,8 +56,8 @@ class Record:
         self._points: dict[int, Any] = {}
         self._by_key: dict[Hashable, int] = {}
         self._consed: dict[tuple[Op, int], int] = {}
-        self.first = self._add(self._run(None, 0))
-        """The node at which the actor starts."""
+        self.first = self._add(self._run(None, 0) if begin is None else begin)
+        """The node at which the record begins."""
 
     @property
     def name(self) -> str:

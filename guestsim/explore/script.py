@@ -38,8 +38,8 @@ class ScriptStep(msgspec.Struct, frozen=True):
         return " ".join(words)
 
 
-def script(steps: Sequence[ScriptStep]) -> Strategy:
-    """Follow `steps`, then `fair` to the end.
+def script(steps: Sequence[ScriptStep], *, to_end: bool = True) -> Strategy:
+    """Follow `steps`, then (`to_end`) `fair` to the end.
 
     An actor that a line runs, and that waits without an event, wakes spuriously where its wait
     allows it: that is how a script writes a late wake-up. Once it is asleep again and nothing has
@@ -61,7 +61,7 @@ def script(steps: Sequence[ScriptStep]) -> Strategy:
                 raise InputError(f"script step {number} ({step}): no actor {step.run!r}{hint}")
         for number, (step, matcher) in enumerate(lines, 1):
             _follow_line(execution, number, step, matcher)
-        if execution.end is None:
+        if to_end and execution.end is None:
             fair(execution, "the script is done" if lines else "first to move")
 
     return follow

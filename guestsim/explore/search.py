@@ -16,11 +16,13 @@ from __future__ import annotations
 
 from array import array
 from collections import defaultdict
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
 
 import msgspec
 
 from guestsim.errors import InternalError
+from guestsim.explore.beginning import Beginning, Move
+from guestsim.explore.effects import apply
 from guestsim.explore.graph import ENDED, NONE, STUCK, UNKNOWN, Graph
 from guestsim.explore.macro import Closure
 from guestsim.explore.model import (
@@ -96,10 +98,11 @@ class Sighting(msgspec.Struct, frozen=True):
 class Search:
     """One search. `run` makes it; then the attributes tell what it found.
 
-    `actors` are run to record them, and nothing else may run them meanwhile. `should_stop` is
-    asked every few hundred states. A KeyboardInterrupt ends the search, incomplete. Nobody's
-    behaviour depends on the fields of memory that are named in `unheeded` (InternalError where it
-    does), so states that differ in nothing else can be one.
+    `actors` are run to record them, and nothing else may run them meanwhile. The search starts
+    where they start, on `memory`, or where `begin` ends. `should_stop` is asked every few hundred
+    states. A KeyboardInterrupt ends the search, incomplete. Nobody's behaviour depends on the
+    fields of memory that are named in `unheeded` (InternalError where it does), so states that
+    differ in nothing else can be one.
     """
 
     def __init__(
@@ -107,6 +110,7 @@ class Search:
         actors: Sequence[Actor],
         memory: bytes,
         *,
+        begin: Beginning | None = None,
         unheeded: Collection[str] = (),
         model: MemoryModel = MemoryModel.SC,
         rules: Rules | None = None,
@@ -126,19 +130,36 @@ class Search:
         self.store_buffer = store_buffer
         self._should_stop = should_stop
         self._progress = progress
+        self.outcomes: dict[Outcome, Sighting] = {}
+        """How executions can end, and where that was first seen. `hung` is known at the end."""
+        self.violations: dict[str, tuple[Violation, Sighting]] = {}
+        """The first violation of each rule that can be broken."""
+        self.why_incomplete: str | None = None
+        """One clause; None where everything was explored."""
+        self._cut_short: str | None = None
+        self._stop = NONE
+        self._mover = 0
+        self._preemptions = self._switches = 0
+        self.begin = begin
+        self.rules = rules
+        bursts = (None,) * len(actors) if begin is None else begin.bursts
         self.records = tuple(
-            Record(actor, len(memory), merge=self.reductions.merge, twice=twice) for actor in actors
+            Record(actor, len(memory), merge=self.reductions.merge, twice=twice, begin=burst)
+            for actor, burst in zip(actors, bursts, strict=True)
         )
+        self.first_memory = self.memory if begin is None else begin.memory
+        """Shared memory where the search begins."""
+        history = None if rules is None else self._judge_beginning(rules)
         tso = model is MemoryModel.TSO
         if not self.reductions.forget_unheeded:
             unheeded = ()
-        layout = lay_out(len(actors), self.memory, model, unheeded)
+        layout = lay_out(len(actors), self.first_memory, model, unheeded)
         self.world = World(
             self.records,
             layout,
             tso=tso,
             bound=store_buffer,
-            rules=rules,
+            rules=None if rules is None else rules._replace(initial=history),
             on_violation=None if rules is None else self._broken,
         )
         plain = rules is None and not tso
@@ -150,21 +171,17 @@ class Search:
             into_buffers=self.reductions.eager_stores,
         )
         self.graph = Graph(len(actors), 2 * len(actors) if tso else len(actors))
-        self.outcomes: dict[Outcome, Sighting] = {}
-        """How executions can end, and where that was first seen. `hung` is known at the end."""
-        self.violations: dict[str, tuple[Violation, Sighting]] = {}
-        """The first violation of each rule that can be broken."""
-        self.why_incomplete: str | None = None
-        """One clause; None where everything was explored."""
-        self._cut_short: str | None = None
-        self._stop = NONE
-        self._mover = 0
-        self._preemptions = self._switches = 0
 
     @property
     def complete(self) -> bool:
         """Whether every interleaving was explored."""
         return self.why_incomplete is None
+
+    def begun(self) -> Iterator[Move]:
+        """What every execution does before the search begins, under the search's memory model."""
+        if self.begin is None:
+            return iter(())
+        return self.begin.moves(self.store_buffer if self.world.tso else None)
 
     def run(self) -> None:
         """Search until everything is explored or a limit is reached."""
@@ -190,6 +207,17 @@ class Search:
             stop = self.graph.arrival(state)
             # States are numbered in the order of cost; which cost it was is counted along the way.
             self.outcomes.setdefault(Outcome.HUNG, Sighting(stop, NONE, -1, -1))
+
+    def _judge_beginning(self, rules: Rules) -> Hashable:
+        """The rules' history where the search begins."""
+        history = rules.initial
+        memory = bytearray(self.memory)
+        for event in () if self.begin is None else self.begin.events:
+            history, violations = rules.step(history, memory, event)
+            for violation in violations:
+                self._broken(violation)
+            apply(memory, event.op)
+        return history
 
     def _broken(self, violation: Violation) -> None:
         if violation.rule not in self.violations:

@@ -7,14 +7,14 @@ compare it with what freshly started actors do: the same ops, the same values.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import zip_longest
+from itertools import islice, zip_longest
 
 from guestsim.errors import InternalError
 from guestsim.explore.execution import Execution
 from guestsim.explore.player import Player
 from guestsim.explore.search import Search
 from guestsim.explore.strategies import random_walk
-from guestsim.explore.tso import TsoExecution
+from guestsim.explore.tso import DRAIN, TsoExecution
 from guestsim.trace import Actor, Event
 
 __all__ = ["MAX_OPS", "validate"]
@@ -33,8 +33,16 @@ def validate(search: Search, actors: Sequence[Actor], seeds: Sequence[int]) -> i
     for seed in seeds:
         execution = _execution(search, actors)
         execution.start()
+        recorded: list[Event] = []
+        for name, is_drain, events in search.begun():
+            mover = execution.index(name + DRAIN if is_drain else name)
+            assert mover is not None
+            execution.step(mover)
+            recorded += events
+        begun = execution.steps
+        execution.max_ops = execution.performed + MAX_OPS
         random_walk(seed)(execution)
-        recorded = _recorded(search, execution)
+        recorded += _recorded(search, execution, begun)
         for number, (live, known) in enumerate(zip_longest(execution.events, recorded), 1):
             if live != known:
                 raise InternalError(
@@ -47,23 +55,22 @@ def validate(search: Search, actors: Sequence[Actor], seeds: Sequence[int]) -> i
 
 def _execution(search: Search, actors: Sequence[Actor]) -> Execution:
     if search.world.tso:
-        bound = search.store_buffer
-        return TsoExecution(actors, search.memory, max_ops=MAX_OPS, bound=bound)
-    return Execution(actors, search.memory, max_ops=MAX_OPS)
+        return TsoExecution(actors, search.memory, bound=search.store_buffer)
+    return Execution(actors, search.memory)
 
 
-def _recorded(search: Search, execution: Execution) -> list[Event]:
-    player = Player(search.records, search.memory, tso=search.world.tso)
+def _recorded(search: Search, execution: Execution, begun: int) -> list[Event]:
+    """What the record makes of the execution's steps but for the first `begun`."""
+    player = Player(search.records, search.first_memory, tso=search.world.tso)
     count = len(search.records)
     movers = {name: number for number, name in enumerate(execution.names)}
     events: list[Event] = []
-    for name, steps in execution.result().steps:
-        mover = movers[name]
-        for _ in range(steps):
-            if mover >= count:
-                events.append(player.drained(mover - count))
-                player.drain(mover - count)
-            else:
-                events += player.events(mover)
-                player.step(mover)
+    moves = (movers[name] for name, steps in execution.result().steps for _ in range(steps))
+    for mover in islice(moves, begun, None):
+        if mover >= count:
+            events.append(player.drained(mover - count))
+            player.drain(mover - count)
+        else:
+            events += player.events(mover)
+            player.step(mover)
     return events

@@ -69,7 +69,7 @@ def witness_of(
     `actors` are started afresh. InternalError where the live execution is another.
     """
     flat = _flat(search, sighting, to_end=outcome is Outcome.HUNG or rule is not None)
-    rules = search.world.rules
+    rules = search.rules
     played = _Played(search, flat, rule)
     if outcome is not Outcome.HUNG and rule is None:
         op = played.events[-1].op if played.events else None
@@ -94,7 +94,7 @@ def witness_of(
     if hang:
         _go_round(execution)
         if execution.outcome is Outcome.HUNG:
-            played = _Played(search, _as_log(execution), None)
+            played = _Played(search, _as_log(search, execution), None)
         else:
             execution.events = execution.events[:known]
     elif rule is None and execution.outcome is not outcome:
@@ -126,13 +126,18 @@ def _go_round(execution: Execution) -> None:
         raise InternalError(f"the witness for a hang ended {execution.outcome}")
 
 
-def _as_log(execution: Execution) -> Log:
+def _as_log(search: Search, execution: Execution) -> Log:
+    """What the execution did from where the search begins."""
     count = len(execution.actors)
     movers = {name: number for number, name in enumerate(execution.names)}
-    return [
-        (movers[name] % count, movers[name] >= count, steps)
-        for name, steps in execution.result().steps
-    ]
+    skipped = sum(1 for _ in search.begun())
+    log: Log = []
+    for name, steps in execution.result().steps:
+        left = max(0, steps - skipped)
+        skipped -= steps - left
+        if left:
+            log.append((movers[name] % count, movers[name] >= count, left))
+    return log
 
 
 def schedule_of_witness(
@@ -254,23 +259,22 @@ class _Played:
         self.events: list[Event] = []
         self.boundaries: list[int] = []
         """How many events there are at the end of each entry of `steps`."""
-        rules = search.world.rules
-        player = Player(search.records, search.memory, tso=search.world.tso)
+        self._rule = rule
+        self._rules = search.rules
+        self._history = search.rules.initial if search.rules else None
+        memory = bytearray(search.memory)
+        for name, is_drain, events in search.begun():
+            if self._add(name + DRAIN if is_drain else name, events, memory):
+                return
+            for event in events:
+                apply(memory, event.op)
+        player = Player(search.records, search.first_memory, tso=search.world.tso)
         names = search.world.names
-        history = rules.initial if rules else None
         for actor, is_drain, count in flat:
             for _ in range(count):
                 events = (player.drained(actor),) if is_drain else player.events(actor)
-                broken = False
-                if rules is not None and rule is not None:
-                    memory = bytearray(player.memory)
-                    for event in events:
-                        history, found = rules.step(history, memory, event)
-                        broken = broken or any(each.rule == rule for each in found)
-                        if len(events) > 1:
-                            apply(memory, event.op)
-                self._add(names[actor] + DRAIN if is_drain else names[actor], events)
-                if broken:
+                name = names[actor] + DRAIN if is_drain else names[actor]
+                if self._add(name, events, player.memory):
                     return
                 if is_drain:
                     player.drain(actor)
@@ -279,7 +283,15 @@ class _Played:
         if rule is not None:
             raise InternalError(f"the way to a breach of {rule} does not break it")
 
-    def _add(self, name: str, events: tuple[Event, ...]) -> None:
+    def _add(self, name: str, events: tuple[Event, ...], memory: bytearray) -> bool:
+        """One step. `memory` is that before it. Whether it breaks the rule that this is about."""
+        broken = False
+        if self._rules is not None and self._rule is not None:
+            memory = bytearray(memory)
+            for event in events:
+                self._history, found = self._rules.step(self._history, memory, event)
+                broken = broken or any(each.rule == self._rule for each in found)
+                apply(memory, event.op)
         self.events += events
         if self.steps and self.steps[-1][0] == name:
             self.steps[-1] = name, self.steps[-1][1] + 1
@@ -287,6 +299,7 @@ class _Played:
         else:
             self.steps.append((name, 1))
             self.boundaries.append(len(self.events))
+        return broken
 
     @property
     def switches(self) -> int:

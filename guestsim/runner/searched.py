@@ -17,6 +17,7 @@ from guestsim.explore import (
     Schedule,
     SearchRules,
     Witness,
+    begin_after,
     explore,
     schedule_of_witness,
 )
@@ -25,6 +26,7 @@ from guestsim.runner.interrupt import INTERRUPTED, requested
 from guestsim.runner.judge import Evidence, judge
 from guestsim.runner.options import Options, Progress, Report
 from guestsim.runner.setup import Setup
+from guestsim.runner.strategy import scripted
 from guestsim.runner.witnesses import save_schedule, witness_path
 from guestsim.scenario import Scenario
 from guestsim.scenario import Strategy as StrategyName
@@ -109,9 +111,13 @@ def search(
     bounded = scenario.search.strategy is StrategyName.BOUNDED
     setup.guest.keep_states = True
     started = time.perf_counter()
+    begin = None
+    if scenario.search.script:
+        begin = begin_after(scripted(scenario, to_end=False), setup.actors, setup.memory)
     return explore(
         setup.actors,
         setup.memory,
+        begin=begin,
         unheeded=setup.unheeded,
         model=MemoryModel(str(scenario.search.memory_model)),
         rules=rules,
@@ -175,6 +181,7 @@ def _certificate(found: Found, setup: Setup) -> Certificate:
     return Certificate(
         complete=known.complete,
         why_incomplete=known.why_incomplete,
+        begins_after=known.begins_after,
         memory_images=known.memories,
         live_runs=sum(known.live_runs),
         compared_events=known.compared_events,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
+from guestsim.errors import InputError
 from guestsim.runner.options import Options
 from guestsim.runner.searched import search
 from guestsim.runner.setup import requests_of, set_up
@@ -27,7 +28,13 @@ def with_requests(scenario: Scenario, requests: Requests) -> Scenario:
 
 def shrink(scenario: Scenario, outcome: Outcome, options: Options) -> Scenario:
     """Leave out requests, the last ones first, as long as the search still finds `outcome` with no
-    more preemptions. The scenario as it is where it does not find it at all."""
+    more preemptions. The scenario as it is where it does not find it at all. InputError where the
+    search begins behind a script."""
+    if scenario.search.script:
+        raise InputError(
+            f"{scenario.name}: --shrink leaves out requests, and this search begins behind a "
+            "script that may count them"
+        )
     requests = [list(requests_of(scenario, stage)) for stage in scenario.boot.stages]
     most = _preemptions(scenario, outcome, options)
     if most is None:

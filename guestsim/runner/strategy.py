@@ -12,9 +12,9 @@ SAMPLED = frozenset({StrategyName.RANDOM, StrategyName.PCT})
 """Strategies that try some executions out of many."""
 
 
-def scripted(scenario: Scenario) -> Strategy:
-    """The scenario's script."""
-    return script([_step(step) for step in scenario.search.script])
+def scripted(scenario: Scenario, *, to_end: bool = True) -> Strategy:
+    """The scenario's script, and (`to_end`) on to the end of the execution."""
+    return script([_step(step) for step in scenario.search.script], to_end=to_end)
 
 
 def sampled(scenario: Scenario, number: int, length: int) -> Strategy:

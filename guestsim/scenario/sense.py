@@ -35,6 +35,14 @@ from guestsim.scenario.models import (
     Strategy,
     feature_bit,
 )
+from guestsim.scenario.platform import (
+    Device,
+    PartError,
+    Platform,
+    parse_device,
+    parse_memory,
+    parse_xen,
+)
 from guestsim.scenario.problem import Key, Problem, printable, quoted
 from guestsim.scenario.spelling import hint
 
@@ -42,7 +50,7 @@ __all__ = ["OPTIONS", "check_line", "check_name", "check_sense"]
 
 OPTIONS: Final[dict[tuple[str, str], dict[str, frozenset[str]]]] = {
     ("search", "strategy"): {
-        "script": frozenset({Strategy.SCRIPT}),
+        "script": frozenset({Strategy.SCRIPT, Strategy.EXHAUSTIVE, Strategy.BOUNDED}),
         "seed": frozenset({Strategy.RANDOM, Strategy.PCT}),
         "runs": frozenset({Strategy.RANDOM, Strategy.PCT}),
         "depth": frozenset({Strategy.PCT}),
@@ -65,6 +73,7 @@ def check_sense(scenario: Scenario, given: dict[str, Any]) -> None:
     """Raise a Problem for the first thing that makes no sense. `given` is the decoded TOML."""
     check_line(scenario.title, ("title",))
     _check_boot(scenario.boot)
+    _check_platform(scenario.platform)
     _check_store(scenario.store)
     _check_options(given)
     _check_daemon(scenario.daemon)
@@ -101,6 +110,22 @@ def _check_boot(boot: Boot) -> None:
                 raise Problem((*key, "requests", line), str(error)) from None
 
 
+def _check_platform(platform: Platform) -> None:
+    key: Key = ("platform", "memory")
+    try:
+        parse_memory(platform.memory)
+        key = ("platform", "xen")
+        parse_xen(platform.xen)
+        for index, device in enumerate(platform.devices):
+            key = ("platform", "devices", index)
+            if isinstance(device, Device):
+                parse_device(device)
+    except PartError as error:
+        raise Problem((*key, *error.part), str(error)) from None
+    except GrammarError as error:
+        raise Problem(key, str(error)) from None
+
+
 def _check_image(stage: Stage, key: Key) -> None:
     if not stage.image.isprintable():
         raise Problem(key, f"{quoted(stage.image)} has characters that do not print")
@@ -133,7 +158,8 @@ def _check_options(given: dict[str, Any]) -> None:
         for option, choices in options.items():
             if option in section and chosen not in choices:
                 source = "" if chooser in section else " (the default)"
-                owners = " and ".join(sorted(choices))
+                *first, last = sorted(choices)
+                owners = f"{', '.join(first)} and {last}" if first else last
                 raise Problem(
                     (table, option),
                     f'no option of {chooser} "{chosen}"{source}; it belongs to {owners}',

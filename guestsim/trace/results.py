@@ -60,6 +60,9 @@ class Certificate(msgspec.Struct, frozen=True):
     complete: bool
     why_incomplete: str | None
     """One clause; None where every interleaving was explored."""
+    begins_after: int
+    """Ops that a script puts before the search: what they could do in another order was not tried.
+    0 where the search begins at the start."""
     memory_images: int
     """Distinct contents of shared memory."""
     live_runs: int

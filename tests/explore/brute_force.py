@@ -115,11 +115,13 @@ def drains(state: State) -> Iterator[State]:
             yield State(state.lines, _store(state.memory, *buffer[0]), buffers)
 
 
-def outcomes(programs: Sequence[Program], *, tso: bool, most: int = 2_500) -> set[Outcome] | None:
+def outcomes(
+    programs: Sequence[Program], *, tso: bool, most: int = 2_500, start: State | None = None
+) -> set[Outcome] | None:
     """How executions can end, or go on for ever; None where there are more than `most` states."""
     found: set[Outcome] = set()
-    before: dict[State, list[State]] = {first(programs): []}
-    todo = [first(programs)]
+    todo = [start or first(programs)]
+    before: dict[State, list[State]] = {todo[0]: []}
     ended: list[State] = []
     while todo:
         state = todo.pop()

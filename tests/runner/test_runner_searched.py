@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from guestsim.errors import InputError
 from guestsim.explore import load_schedule
 from guestsim.report.as_json import check_json
 from guestsim.report.rows import RowKind, rows
@@ -221,3 +222,48 @@ def test_a_witness_shrinks_to_the_requests_that_it_needs(tmp_path: Path) -> None
     save_schedule(msgspec.structs.replace(schedule, requests=requests), scenario, path)
     again, _, fresh = scenario_of(path, {})
     assert replay_once(again, fresh, max_ops=100_000).outcome is Outcome.REFUSED
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_search_begins_behind_its_script(tmp_path: Path, model: str) -> None:
+    # The reset's first index store is behind it: req_prod = 0 with everything else as it was.
+    path = tmp_path / "late.toml"
+    path.write_text(
+        f"""title = "late"
+[boot]
+chain = [{{ image = "reset-poison", requests = ["read hvmloader/bios=seabios"] }}, "frontend"]
+[store]
+"hvmloader/bios" = "seabios"
+[search]
+memory_model = "{model}"
+script = [{{ run = "guest", until = "store req_prod = 0", stage = "reset-poison" }}]
+[expect]
+connected = "sometimes"
+refused = "sometimes"
+"""
+    )
+    scenario = load_one(path)
+    result = check(scenario, Options(witnesses=tmp_path))
+    assert result.verdict is Verdict.PASS, result.failures
+    assert result.search is not None
+    assert result.search.certificate is not None
+    whole = check(load_one(_without_script(path)))
+    assert whole.search is not None
+    assert result.search.states is not None
+    assert whole.search.states is not None
+    assert result.search.states < whole.search.states
+    assert result.search.certificate.begins_after > 1000
+    # The witness is a whole execution, and begins as the script says.
+    found = result.outcomes["refused"].witness
+    assert found is not None
+    schedule, again, setup = scenario_of(Path(found), {})
+    run = replay_once(schedule, setup, max_ops=again.search.max_ops)
+    assert run.outcome is Outcome.REFUSED
+    with pytest.raises(InputError, match="--shrink"):
+        shrink(scenario, Outcome.REFUSED, Options())
+
+
+def _without_script(path: Path) -> Path:
+    whole = path.with_name("whole.toml")
+    whole.write_text("".join(line for line in path.open() if not line.startswith("script")))
+    return whole

@@ -140,8 +140,12 @@ def request(line: str) -> str:
         # Options of another choice.
         (LEAST + '[search]\nstrategy = "script"\nscript = [{ run = "guest" }]\nruns = 3',
          'search.runs: no option of strategy "script"; it belongs to pct and random'),
-        (LEAST + '[search]\nscript = [{ run = "guest" }]',
-         'search.script: no option of strategy "exhaustive" (the default); it belongs to script'),
+        (LEAST + '[search]\nstrategy = "random"\nscript = [{ run = "guest" }]',
+         'search.script: no option of strategy "random"; it belongs to bounded, exhaustive and '
+         'script'),
+        (LEAST + '[search]\nruns = 3',
+         'search.runs: no option of strategy "exhaustive" (the default); it belongs to pct and '
+         'random'),
         (LEAST + '[search]\nstrategy = "pct"\nbound = 2',
          'search.bound: no option of strategy "pct"; it belongs to bounded'),
         (LEAST + '[search]\nstrategy = "exhaustive"\nseed = 2',
@@ -243,7 +247,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     write("")
     for name, line in [
         ("missing.toml", "missing.toml: no such file or folder"),
-        ("folder", "folder: is a folder, not a scenario file"),
+        ("folder", "folder: is a folder, not a file"),
         ("pipe", "pipe: is not a regular file"),
         ("latin.toml", "latin.toml: line 2: not UTF-8 (byte 0xe9)"),
         ("x.toml/y.toml", "x.toml/y.toml: cannot be read: Not a directory"),
