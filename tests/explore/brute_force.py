@@ -191,7 +191,7 @@ def cheapest(programs: Sequence[Program]) -> dict[Outcome, tuple[int, int]]:
 
 
 @st.composite
-def programs(draw: st.DrawFn, name: str, most: int = 6) -> Program:
+def programs(draw: st.DrawFn, name: str, most: int = 6, *, loops: bool = True) -> Program:
     """A few statements that jump about on small answers, then halts of every kind."""
     statements = draw(st.integers(1, most))
     ends = [statements + end for end in range(len(HALTS))]
@@ -200,7 +200,7 @@ def programs(draw: st.DrawFn, name: str, most: int = 6) -> Program:
 
     def target() -> int:
         # Forwards more often than backwards, so that loops do not swallow everything.
-        backwards = draw(st.integers(0, 3)) == 0
+        backwards = loops and draw(st.integers(0, 3)) == 0
         return int(draw(st.integers(0, statements - 1) if backwards else onward))
 
     for number in range(statements):

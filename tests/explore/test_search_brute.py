@@ -16,6 +16,8 @@ from guestsim.explore.world import MemoryModel
 from guestsim.trace import Outcome
 
 PAIRS = st.tuples(programs("guest"), programs("daemon"))
+STRAIGHT = st.tuples(programs("guest", loops=False), programs("daemon", loops=False))
+"""Without loops: where points are not merged, a search of a loop does not end."""
 THREE = st.tuples(programs("guest", 3), programs("daemon", 3), programs("third", 2))
 
 SC = [
@@ -85,6 +87,20 @@ def test_tso_finds_exactly_the_outcomes_that_there_are(actors: tuple[Program, ..
         found = search(actors, reductions, MemoryModel.TSO)
         assert found.complete
         assert set(found.outcomes) == expected, f"{reductions}\n{listing(actors)}"
+
+
+@pytest.mark.parametrize("model", list(MemoryModel))
+@settings(max_examples=500, deadline=None)
+@given(actors=STRAIGHT)
+def test_points_need_not_be_merged(model: MemoryModel, actors: tuple[Program, ...]) -> None:
+    expected = outcomes(actors, tso=model is MemoryModel.TSO)
+    assert expected is not None
+    for macro in (True, False):
+        apart = search(actors, Reductions(merge=False, macro_steps=macro), model)
+        merged = search(actors, Reductions(macro_steps=macro), model)
+        assert set(apart.outcomes) == set(merged.outcomes) == expected, listing(actors)
+        for record, smaller in zip(apart.records, merged.records, strict=True):
+            assert len(record.ops) >= len(smaller.ops)
 
 
 @settings(max_examples=100, deadline=None)
