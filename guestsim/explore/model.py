@@ -67,10 +67,10 @@ class Rules(NamedTuple):
     """(history, memory before the event, event) -> (history, rules that the event breaks). Pure."""
     concerned: Callable[[Event], bool]
     """Whether `step` needs to see such an event. Must not depend on values."""
-    words: frozenset[str]
-    """Fields that `step` may look at in memory for any event."""
-    data: frozenset[str]
-    """Fields that it may look at, besides, when the event stores one of `words`."""
+    looks: Callable[[Event], frozenset[str]]
+    """Fields (`guestsim.trace.shared.field`) that `step` may look at in memory for such an event.
+    Must not depend on values. Events of two actors of which neither stores what the other loads,
+    stores or looks at commute: in both orders they lead to one history and break the same."""
 
 
 class Layout(NamedTuple):

@@ -14,6 +14,7 @@ needs: a bound on preemptions then explores more than it says, never less.
 
 from __future__ import annotations
 
+import sys
 from array import array
 from collections import defaultdict
 from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
@@ -45,8 +46,8 @@ __all__ = ["Limits", "Progress", "Reductions", "Search", "Sighting"]
 RUN = -2
 """As the mover of a sighting: during the run of the actor to whom the turn passes."""
 
-_POLL = 512
-"""New states between two looks at the budget."""
+_POLL = 256
+"""New states between two looks at the time."""
 
 Progress = Callable[[int, int, tuple[Outcome, ...]], None]
 """Called now and then with states stored, turns that wait to be taken, outcomes so far."""
@@ -128,6 +129,7 @@ class Search:
         self.reductions = reductions or Reductions()
         self.limits = limits or Limits()
         self.store_buffer = store_buffer
+        self._most_states = sys.maxsize if self.limits.states is None else self.limits.states
         self._should_stop = should_stop
         self._progress = progress
         self.outcomes: dict[Outcome, Sighting] = {}
@@ -240,7 +242,7 @@ class Search:
         justified = self.reductions.justified_turns and two and not world.tso
         watched = world.rules is not None
         drains = movers > count
-        poll = _POLL
+        poll = min(_POLL, self._most_states)
 
         start = settle(world.first) if settles else world.first
         add(start)
@@ -295,7 +297,7 @@ class Search:
                             else:
                                 add(new)
                             if then >= poll:
-                                poll = then + _POLL
+                                poll = min(then + _POLL, self._most_states)
                                 if self._poll(
                                     turns, soon, preempted, *now.values(), *later.values()
                                 ):
@@ -428,7 +430,7 @@ class Search:
 
     def _poll(self, *frontier: array[int]) -> bool:
         states = len(self.graph.keys)
-        if self.limits.states is not None and states >= self.limits.states:
+        if states > self._most_states:
             self.why_incomplete = f"the budget of {self.limits.states} states is used up"
         elif self._should_stop is not None and self._should_stop():
             self.why_incomplete = "stopped: the time is used up"

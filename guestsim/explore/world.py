@@ -97,10 +97,6 @@ class World:
         self._on_violation = on_violation
         self._histories: list[Any] = [rules.initial] if rules else []
         self._history_ids: dict[Any, int] = {rules.initial: 0} if rules else {}
-        self._words = self.parts.named(rules.words) if rules else ()
-        self._data = self.parts.named(rules.data) if rules else ()
-        self._word_bits = self.parts.part_bits(self._words)
-        self._data_bits = self.parts.part_bits(self._data)
 
         # Of each actor, of each node.
         self.kinds: tuple[list[int], ...] = tuple([] for _ in records)
@@ -181,16 +177,21 @@ class World:
         mask = self.parts.key_mask(touch.parts)
         seen = self.rules is not None and self.rules.concerned(Event(self.names[actor], op))
         if seen:
-            looks, bits = self._words, self._word_bits
-            stores_word = op.kind in (_STORE, _RMW) and any(
-                part in self._words for part in touch.parts
-            )
-            if stores_word:
-                looks, bits = looks + self._data, bits | self._data_bits
-            touch = Touch(touch.reads | bits, touch.writes, touch.parts)
-            mask |= self.parts.key_mask(looks) | self.history_mask
+            touch, mask = self._seen_touch(actor, op, touch, mask)
         found = self._details[sort] = touch, seen, mask
         return found
+
+    def _seen_touch(self, actor: int, op: Op, touch: Touch, mask: int) -> tuple[Touch, int]:
+        """The same with what the rules look at; of an RMW, at both halves."""
+        assert self.rules is not None
+        names = self.rules.looks(Event(self.names[actor], op))
+        if op.kind is _RMW:
+            half = Op(_STORE, op.address, op.size, site=op.site)
+            names |= self.rules.looks(Event(self.names[actor], half))
+        looks = self.parts.named(names)
+        bits = self.parts.part_bits(looks)
+        mask |= self.parts.key_mask(looks) | self.history_mask
+        return Touch(touch.reads | bits, touch.writes, touch.parts), mask
 
     def touch_of(self, actor: int, op: Op) -> Touch:
         """What an op of the actor touches, with what the rules look at."""

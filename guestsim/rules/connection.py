@@ -124,6 +124,10 @@ HANDS_OFF = make(
     ),
     initial=None,
     check=_hands_off,
+    looks={
+        "guest LOAD": "connection server_features",
+        "guest STORE": "connection server_features",
+    },
 )
 
 # reset-complete
@@ -244,4 +248,12 @@ RESET_COMPLETE = make(
     ),
     initial=None,
     check=_reset_complete,
+    looks={
+        "STORE connection": "req_cons req_prod rsp_cons rsp_prod",
+        "STORE req_prod": "connection req rsp_prod",
+        "STORE rsp_prod": "connection rsp req_prod",
+        # A guest that throws an index about ends what the rule follows.
+        "daemon WAIT": "req_prod rsp_prod",
+        "daemon HALT": "req_prod rsp_prod",
+    },
 )

@@ -106,6 +106,16 @@ DATA_OWNER = make(
     ),
     initial=None,
     check=_data_owner,
+    looks={
+        "STORE req": "req_cons req_prod",
+        "STORE rsp": "rsp_cons rsp_prod",
+        "daemon STORE req": "connection",
+        "daemon STORE rsp": "connection",
+        "LOAD req": "req_cons req_prod",
+        "LOAD rsp": "rsp_cons rsp_prod",
+        "daemon STORE req_cons": "req_prod connection",
+        "guest STORE rsp_cons": "rsp_prod",
+    },
 )
 
 # publish-order
@@ -244,4 +254,17 @@ PUBLISH_ORDER = make(
     ),
     initial=_FRESH,
     check=_publish_order,
+    looks={
+        # The daemon's store to `connection` makes everything fresh, the guest's side as well.
+        "guest STORE req": "req_cons req_prod connection",
+        "guest LOAD rsp": "rsp_cons connection",
+        "guest LOAD rsp_prod": "rsp_cons connection",
+        "guest STORE req_prod": "connection",
+        "guest STORE rsp_cons": "connection",
+        "daemon STORE rsp": "rsp_cons rsp_prod connection",
+        "daemon LOAD req": "req_cons",
+        "daemon LOAD req_prod": "req_cons",
+        "daemon STORE req_cons": "connection",
+        "daemon STORE rsp_prod": "connection",
+    },
 )

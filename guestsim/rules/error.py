@@ -59,4 +59,11 @@ ERROR_FINAL = make(
     ),
     initial=False,
     check=_error_final,
+    looks={
+        "daemon STORE connection": "error",
+        "daemon STORE req_cons": "error connection",
+        "daemon STORE req_prod": "error connection",
+        "daemon STORE rsp_cons": "error connection",
+        "daemon STORE rsp_prod": "error connection",
+    },
 )

@@ -62,6 +62,10 @@ FEATURES_OWNER = make(
     frozenset({"STORE server_features", "daemon STORE req_cons", "daemon STORE rsp_prod"}),
     initial=False,
     check=_features_owner,
+    looks={
+        "daemon STORE req_cons": "server_features connection",
+        "daemon STORE rsp_prod": "server_features connection",
+    },
 )
 
 # unknown-features
@@ -103,4 +107,5 @@ UNKNOWN_FEATURES = make(
     frozenset({"guest LOAD server_features", "guest STORE connection"}),
     initial=None,
     check=_unknown_features,
+    looks={"guest STORE connection": "server_features"},
 )

@@ -116,6 +116,13 @@ INDEX_BOUND = make(
     | {f"{kind} {index}" for kind in ("LOAD", "STORE") for index in INDICES},
     initial=_NOTHING_HELD,
     check=_index_bound,
+    looks={
+        # The daemon's store to `connection` drops what the guest holds.
+        "guest LOAD req_cons": "req_prod connection",
+        "guest LOAD req_prod": "connection",
+        "guest LOAD rsp_cons": "connection",
+        "guest LOAD rsp_prod": "rsp_cons connection",
+    },
 )
 
 
@@ -142,4 +149,5 @@ INDEX_OWNER = make(
     frozenset(f"STORE {index}" for index in INDICES),
     initial=None,
     check=_index_owner,
+    looks={"daemon STORE req_prod": "connection", "daemon STORE rsp_cons": "connection"},
 )

@@ -51,13 +51,38 @@ _Table = dict[str, list[_Row]]
 class Monitor:
     """A set of rules, and which of them each event concerns. Immutable."""
 
-    __slots__ = ("_checks", "_table", "initial", "rules")
+    __slots__ = ("_checks", "_looks", "_table", "initial", "rules")
 
     def __init__(self, rules: Iterable[Rule] = ALL) -> None:
         self.rules: tuple[Rule, ...] = tuple(rules)
         self.initial: Histories = tuple(rule.initial for rule in self.rules)
         self._checks = tuple(rule.check for rule in self.rules)
         self._table = _build(self.rules)
+        self._looks = tuple(
+            [
+                (*_parse(rule, place), frozenset(fields.split()))
+                for place, fields in rule.looks.items()
+            ]
+            for rule in self.rules
+        )
+
+    def looks(self, event: Event) -> frozenset[str]:
+        """The fields whose memory `step` may look at for such an event, whatever its value; the
+        words that it accesses are among them, and all that is needed for `Rule.looks`."""
+        found: set[str] = set()
+        kind = event.op.kind
+        for part, hits in self._asked(event):
+            accesses = kind in _ACCESSES
+            name = shared.field(part.op.address) if accesses else None
+            if hits and name is not None and part.op.address >= _BUFFERS_END:
+                found.add(name)
+            for index in hits:
+                for who, kinds, field, fields in self._looks[index]:
+                    if who not in (_ANYONE, event.actor) or (kinds and kind not in kinds):
+                        continue
+                    if field is None or field == name:
+                        found |= fields
+        return frozenset(found)
 
     def concerned(self, event: Event) -> bool:
         """Whether any rule needs to see `event`."""

@@ -6,7 +6,7 @@ xen/include/public/io/xs_wire.h, `struct xenstore_domain_interface`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from struct import Struct
 from typing import NamedTuple, TypeVar, cast
 
@@ -153,7 +153,8 @@ def make(
     *,
     initial: _H,
     check: Callable[[_H, Memory, Event], tuple[_H, str | None]],
+    looks: Mapping[str, str] | None = None,
 ) -> Rule:
     """A `Rule` whose check knows the type of its own history."""
     erased = cast("Callable[[Hashable, Memory, Event], tuple[Hashable, str | None]]", check)
-    return Rule(name, section, text, places, initial, erased)
+    return Rule(name, section, text, places, initial, erased, looks or {})

@@ -202,4 +202,8 @@ WIRE_SANE = make(
     frozenset({"STORE req_prod", "STORE rsp_prod", "STORE connection"}),
     initial=_START,
     check=_wire_sane,
+    looks={
+        "STORE req_prod": "connection req rsp_prod",
+        "STORE rsp_prod": "connection rsp req_prod",
+    },
 )

@@ -42,16 +42,6 @@ NO_REDUCTIONS = Reductions(
 )
 """Every state is stored. Points are still merged: without that, no search of a loop ends."""
 
-_WORDS = frozenset(
-    {
-        *("req_cons", "req_prod", "rsp_cons", "rsp_prod"),
-        *("server_features", "connection", "error"),
-    }
-)
-"""Fields that a rule may look at in memory, whatever the event."""
-_DATA = frozenset({"req", "rsp"})
-"""And those that it may look at when an index moves."""
-
 
 def check_by_search(
     scenario: Scenario, setup: Setup, options: Options, progress: Progress | None
@@ -107,7 +97,7 @@ def search(
     rules = None
     if wanted:
         monitor = Monitor(rule for rule in ALL if rule.name in wanted)
-        rules = SearchRules(monitor.initial, monitor.step, monitor.concerned, _WORDS, _DATA)
+        rules = SearchRules(monitor.initial, monitor.step, monitor.concerned, monitor.looks)
     bounded = scenario.search.strategy is StrategyName.BOUNDED
     setup.guest.keep_states = True
     started = time.perf_counter()

@@ -7,7 +7,7 @@ of a cycle, and a trace has many. Addresses are those of the shared address spac
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from enum import IntEnum, IntFlag, StrEnum
 
 import msgspec
@@ -172,3 +172,9 @@ class Rule(msgspec.Struct, frozen=True):
     `"guest LOAD rsp"`)."""
     initial: Hashable
     check: Callable[[Hashable, bytes | bytearray, Event], tuple[Hashable, str | None]]
+    looks: Mapping[str, str] = {}
+    """For events of such a place (as in `places`), the fields whose memory `check` may look at,
+    with spaces between; the word that the event itself accesses goes without saying. An event that
+    looks at nothing which another actor's event stores must commute with that event: in either
+    order they lead to the same history and break the same. So where the two share history, they
+    name what the other stores."""

@@ -312,8 +312,7 @@ RULES = Rules(
     initial=(),
     step=_judge,
     concerned=lambda what: what.op.kind is not Kind.FENCE,
-    words=frozenset({"req_cons", "req_prod"}),
-    data=frozenset({"req"}),
+    looks=lambda what: frozenset({"req_cons", "req_prod"}),
 )
 
 

@@ -141,10 +141,15 @@ def test_a_bound_proves_nothing_beyond_itself(tmp_path: Path) -> None:
 
 
 def test_a_budget_of_states_makes_it_inconclusive(tmp_path: Path) -> None:
-    text = CLOSING.format(start=0, model="oxenstored", memory="sc")
-    result = check(written(tmp_path, text), Options(states=100))
-    assert result.verdict is Verdict.INCONCLUSIVE
-    assert any("budget" in failure for failure in result.failures)
+    scenario = written(tmp_path, CLOSING.format(start=0, model="oxenstored", memory="sc"))
+    whole = check(scenario)
+    assert whole.search is not None
+    assert whole.search.states is not None
+    assert check(scenario, Options(states=whole.search.states)).verdict is Verdict.PASS
+    for states in (1, 100, whole.search.states - 1):
+        result = check(scenario, Options(states=states))
+        assert result.verdict is Verdict.INCONCLUSIVE, f"{states} of {whole.search.states} states"
+        assert any("budget" in failure for failure in result.failures)
 
 
 def test_a_budget_of_time_makes_it_inconclusive(tmp_path: Path) -> None:
