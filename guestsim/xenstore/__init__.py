@@ -4,9 +4,10 @@
 makes the store that a domain finds at its start. Everything is an immutable value.
 """
 
+from guestsim.xenstore.dialect import Dialect, Quotas
 from guestsim.xenstore.message import Message, Need, Overlong, Parser, parse, type_name
-from guestsim.xenstore.server import Dialect, Outgoing, handle
-from guestsim.xenstore.state import Connection, ServerState, connect, reset
+from guestsim.xenstore.server import Outgoing, handle
+from guestsim.xenstore.state import Connection, ServerState, connect, disconnect, reset
 from guestsim.xenstore.store import Store
 from guestsim.xenstore.toolstack import build_store, serve_domain
 
@@ -18,10 +19,12 @@ __all__ = [
     "Outgoing",
     "Overlong",
     "Parser",
+    "Quotas",
     "ServerState",
     "Store",
     "build_store",
     "connect",
+    "disconnect",
     "handle",
     "parse",
     "reset",

@@ -1,126 +1,222 @@
-"""One request while it is being answered."""
+"""One request while it is being answered: what it does to the store, and who hears of it."""
 
 from __future__ import annotations
 
 import msgspec
 
-from guestsim.abi.xs_wire import XENSTORE_PAYLOAD_MAX, XsdSockmsgType
+from guestsim.abi.xs_wire import XsdSockmsgType
+from guestsim.xenstore.active import ACTIVE
+from guestsim.xenstore.asking import Asking, Refusal
+from guestsim.xenstore.dialect import Dialect
+from guestsim.xenstore.events import Event, Listener, change_events, removal_events, special_events
 from guestsim.xenstore.frozen import FrozenMap
 from guestsim.xenstore.message import Message
-from guestsim.xenstore.path import canonical, is_below, parent
-from guestsim.xenstore.permission import Access, Permissions, access_of
-from guestsim.xenstore.state import Change, Connection, ServerState, Transaction, Watch
+from guestsim.xenstore.path import parent
+from guestsim.xenstore.permission import Permission, Permissions
+from guestsim.xenstore.state import Connection, Domain, ServerState
 from guestsim.xenstore.store import Node, Store
+from guestsim.xenstore.torn import Torn
+from guestsim.xenstore.transaction import Logged, Touch, Tracked, Transaction
 
-__all__ = ["Call", "Dialect", "Refusal"]
+__all__ = ["Call"]
 
-
-class Dialect(msgspec.Struct, frozen=True):
-    """Where servers differ and a guest can see it. The defaults are C xenstored's; the values
-    of the others stand in `guestsim.daemon`, with their source."""
-
-    control_ok: bool = False
-    """CONTROL from a domain without privilege is answered OK, and ignored, not EACCES."""
-    unknown_transaction: str = "ENOENT"
-    """The error for a tx_id that is not open."""
-    transaction_first: bool = False
-    """The tx_id is looked up even for a request that is refused for its type."""
-    events_first: bool = True
-    """A change's events go out before the reply to it."""
+_RECORD = 24
+"""`sizeof(struct xs_tdb_record_hdr)`: what C xenstored keeps of each node besides."""
+_RECORD_PERMISSION = 8
 
 
-class Refusal(Exception):  # noqa: N818 (a guest's mistake, not an error of ours)
-    """The request fails: it gets an ERROR with this name. Never leaves `server.handle`.
-
-    Raised before the request has changed anything, except that a failed TRANSACTION_END has
-    ended its transaction.
-    """
-
-    def __init__(self, error: str) -> None:
-        super().__init__(error)
-        self.error = error
-
-
-class Call:
+class Call(Asking):
     """A request, and what it has done so far. Lives for one `server.handle`."""
 
-    def __init__(self, state: ServerState, key: int, message: Message, dialect: Dialect) -> None:
-        self.key = key
-        self.message = message
-        self.dialect = dialect
-        self.connection: Connection = state.connections[key]
+    def __init__(
+        self,
+        state: ServerState,
+        key: int,
+        connection: Connection,
+        message: Message,
+        dialect: Dialect,
+    ) -> None:
+        super().__init__(key, connection, message, dialect)
+        self.connections: FrozenMap[int, Connection] = state.connections
+        self.domains: FrozenMap[int, Domain] = state.domains
+        domain = state.domains.get(connection.domid)
+        self.target = domain.target if domain else None
         self.transaction: Transaction | None = None
-        self.store: Store = state.store
-        """What the request reads and writes: the store, or its transaction's copy."""
-        self.before: list[tuple[int, Message]] = []
+        self.store: Store | Torn = state.store
+        """What the request reads and writes: the store, or what its transaction sees."""
+        self.committed: Store = state.store
+        """The store as it was before the request."""
+        self.before: list[Event] = []
         """Events to send before the reply."""
-        self.after: list[tuple[int, Message]] = []
+        self.after: list[Event] = []
+        self.events = self.before if dialect.events_first else self.after
+        """Where those of a change belong."""
         self._state = state
-        self._changes: dict[str, bool] = {}
+        self._written: dict[str, bool] = {}
+        """Nodes of the store itself that it has changed, and whether they are new; see `follow`."""
 
-    # The request's arguments.
+    def again(self, message: Message, transaction: Transaction) -> Call:
+        """The same client, asking this as a part of that transaction."""
+        call = Call(self._state, self.key, self.connection, message, self.dialect)
+        call.work_on(transaction)
+        return call
 
-    def strings(self) -> list[bytes]:
-        """The payload's nul-terminated strings; bytes behind the last nul are left out."""
-        return self.message.payload.split(b"\0")[:-1]
+    @property
+    def tree(self) -> Store:
+        """`store`, outside of a transaction that has lost its view."""
+        assert isinstance(self.store, Store)
+        return self.store
 
-    def one_string(self) -> bytes:
-        """The payload, if it is one nul-terminated string."""
-        payload = self.message.payload
-        if not payload or payload.find(b"\0") != len(payload) - 1:
-            raise Refusal("EINVAL")
-        return payload[:-1]
+    # Nodes.
 
-    def path(self, raw: bytes, *, special: bool = False) -> str:
-        """The canonical path that the client means."""
-        path = canonical(raw, self.connection.base, special=special)
-        if path is None:
-            raise Refusal("EINVAL")
-        return path
+    def find(self, path: str, wanted: int, *, creates: bool = False) -> Node | None:
+        """The node at `path`, None if there is none. Without the right to it: EACCES.
 
-    # Nodes, with permissions.
-
-    def access(self, permissions: Permissions) -> Access:
-        """What the client may do with a node that has these."""
-        return access_of(self.connection.domid, self.connection.privileged, permissions)
-
-    def find(self, path: str, wanted: Access) -> Node | None:
-        """The node at `path`, None if there is none.
-
-        Without the right to it: EACCES. A missing node is told only to a client that has the
-        right at the nearest node above, so that nobody learns what exists where it may not look
-        (`errno_from_parents` of tools/xenstored/core.c).
+        A missing node is told only to a client that has the right at the nearest node above, so
+        that nobody learns what exists where it may not look (`errno_from_parents` of
+        tools/xenstored/core.c); oxenstored asks for that right only to create the node.
         """
         node, missing = self.store.reach(path)
         allowed = self.access(node.permissions)
+        denied = wanted & allowed == 0 if missing else wanted & ~allowed != 0
+        if isinstance(self.transaction, Tracked):
+            self._look(path, None if missing else node)
+            if missing or denied:
+                above = path
+                for _ in missing or [path]:
+                    above = parent(above)
+                    self._look(above, self.store.get(above))
         if missing:
-            if not wanted & allowed:
+            if denied and (creates or self.dialect.hides_missing):
                 raise Refusal("EACCES")
             return None
-        if wanted & ~allowed:
+        if denied:
             raise Refusal("EACCES")
         return node
 
-    def node(self, path: str, wanted: Access) -> Node:
+    def node(self, path: str, wanted: int) -> Node:
         """The node at `path`; ENOENT or EACCES."""
         node = self.find(path, wanted)
         if node is None:
             raise Refusal("ENOENT")
         return node
 
+    # Changes of the store. `find` has been asked for the node before.
+
+    def write(self, path: str, node: Node, *, old: Permissions | None = None) -> None:
+        """Put `node` at `path`, where there is one, and tell the watchers. `old`: permissions that
+        it had before, which count for who may hear of it, too."""
+        self._check_record(node, node.listed)
+        before = self.store
+        self.store = before.put(path, node)
+        self.wrote(path)
+        self._tell(path, before, old)
+
+    def create(self, path: str, value: bytes) -> None:
+        """Make `path` and the missing nodes above it, with the permissions of the nearest one
+        above that exists, and tell the watchers of `path`."""
+        above, missing = self.store.reach(path)
+        permissions = above.permissions
+        if self.bound and self.dialect.creator_owns:
+            owner = Permission(self.connection.domid, permissions[0].access)
+            permissions = (owner, *permissions[1:])
+        self._check_nodes(permissions[0].domid, len(missing))
+        bare = Node(value, permissions)
+        for name in reversed(missing):
+            self._check_record(bare, bare.listed)
+            bare = Node(b"", permissions, listed=len(name) + 1)
+        self._check_record(above, above.listed + len(missing[0]) + 1)
+        before = self.store
+        self.store = before.create(path, value, permissions)
+        steps = [path]
+        for _ in missing:
+            steps.append(parent(steps[-1]))
+        self.wrote(steps.pop())
+        for step in reversed(steps):
+            self.wrote(step, made=True)
+        self._tell(path, before)
+
+    def remove(self, path: str) -> None:
+        """Take the node at `path` away with all below it, and tell the watchers. A node that goes
+        with its parent is told only to those who watch that very node."""
+        gone = list(self.store.descend(path))
+        above = parent(path)
+        if isinstance(self.transaction, Tracked):
+            self._look(above, self.store.get(above))
+            for step, node in gone:
+                self._look(step, node)
+            if isinstance(self.store, Torn) and not self.store.removable(path):
+                raise Refusal("EIO" if self.store.get(above) else "EINVAL")
+        self.wrote(above)
+        for step, _ in gone:
+            self.wrote(step)
+        if isinstance(self.transaction, Tracked):
+            for step, _ in gone:
+                self._tell(step, exact=step != path)
+            self.store = self.store.remove(path)
+            return
+        before = self.tree
+        if self.dialect.replays:
+            self.store = before.remove(path)
+            self._tell(path, before)
+            return
+        # While the nodes' permissions can still be seen.
+        for step, _ in before.walk(path):
+            self._tell(step, exact=step != path)
+        self.store = before.remove(path)
+
+    def _check_nodes(self, owner: int, count: int) -> None:
+        quotas, domid = self.dialect.quotas, self.connection.domid
+        account = domid if self.dialect.creator_owns else owner
+        if not self.bound or not account:
+            return
+        if isinstance(self.transaction, Tracked):
+            # What the transaction itself has made is counted when it ends.
+            over = self.committed.owned.get(account, 0) >= quotas.nodes
+        else:
+            over = self.store.owned.get(account, 0) + count > quotas.nodes
+        if over:
+            raise Refusal(quotas.nodes_error)
+
+    def _check_record(self, node: Node, listed: int) -> None:
+        limit = self.dialect.quotas.record
+        if limit is None or not self.bound:
+            return
+        size = _RECORD + _RECORD_PERMISSION * len(node.permissions) + len(node.value) + listed
+        if size > limit:
+            self._fail()
+            raise Refusal("ENOSPC")
+
     # Transactions.
 
     def enter_transaction(self) -> None:
-        """Work on the copy of the transaction that the request names, if it names one."""
+        """Work on the view of the transaction that the request names, if it names one."""
         number = self.message.tx_id
-        if not number:
+        if not number or self.transaction is not None:
             return
         transaction = self.connection.transactions.get(number)
         if transaction is None:
             raise Refusal(self.dialect.unknown_transaction)
+        self.work_on(transaction)
+        if isinstance(transaction, Logged) and self.over(transaction):
+            raise Refusal("EQUOTA")
+
+    def over(self, transaction: Logged) -> bool:
+        """Whether the transaction has had all the requests that it may have."""
+        limit = self.dialect.quotas.requests
+        return limit is not None and self.bound and len(transaction.steps) >= limit
+
+    def work_on(self, transaction: Transaction) -> None:
+        """Make all that follows part of `transaction`."""
         self.transaction = transaction
-        self.store = transaction.store
-        self._changes = {change.path: change.exact for change in transaction.changes}
+        self.store = transaction.view
+        if isinstance(transaction, Tracked) and transaction.torn is not None:
+            self.store = Torn(transaction.torn, self.committed)
+
+    def step_out(self) -> None:
+        """Work on the store itself, whatever transaction the request names: it goes on as it is."""
+        self.transaction = None
+        self.store = self.committed
 
     def leave_transaction(self) -> Transaction:
         """End the request's transaction: the rest of the request works on the store itself."""
@@ -129,8 +225,7 @@ class Call:
             raise Refusal("ENOENT")
         left = self.connection.transactions.without(self.message.tx_id)
         self.connection = msgspec.structs.replace(self.connection, transactions=left)
-        self.transaction = None
-        self.store = self._state.store
+        self.step_out()
         return transaction
 
     def forget(self) -> None:
@@ -138,83 +233,142 @@ class Call:
         self.connection = msgspec.structs.replace(
             self.connection, watches=(), transactions=FrozenMap()
         )
-        self.transaction = None
-        self.store = self._state.store
+        self.step_out()
 
-    # Changes and events.
+    def _look(self, path: str, node: Node | None) -> None:
+        """Remember that the transaction has seen this node, or that it is not there."""
+        transaction = self.transaction
+        assert isinstance(transaction, Tracked)
+        if path in transaction.touched:
+            return
+        limit = self.dialect.quotas.touched
+        if limit is not None and self.bound and len(transaction.touched) >= limit:
+            self._fail()
+            raise Refusal("ENOSPC")
+        if isinstance(self.store, Torn):
+            self.store = self.store.keep(path)
+        touch = Touch(None if node is None else node.permissions)
+        self.transaction = msgspec.structs.replace(
+            transaction, touched=transaction.touched.set(path, touch)
+        )
 
-    def changed(self, path: str, *, exact: bool = False, old: Permissions | None = None) -> None:
-        """Tell the watchers of `path`, or remember to when the transaction is committed.
+    def _fail(self) -> None:
+        if isinstance(self.transaction, Tracked):
+            self.transaction = msgspec.structs.replace(self.transaction, failed=True)
 
-        To be called while the node is there. `exact`: only those who watch this very path are
-        told. `old`: permissions that it had before, which count for who may hear of it, too.
-        """
-        if self.transaction is None:
-            events = self.before if self.dialect.events_first else self.after
-            events.extend(self.events(path, exact=exact, old=old))
+    def _touch(self, path: str, touch: Touch) -> None:
+        transaction = self.transaction
+        assert isinstance(transaction, Tracked)
+        self.transaction = msgspec.structs.replace(
+            transaction, touched=transaction.touched.set(path, touch)
+        )
+
+    def wrote(self, path: str, *, made: bool = False) -> None:
+        """Remember that the node at `path` is not what it was; `made`: that it is a new one."""
+        transaction = self.transaction
+        if transaction is None:
+            self._written[path] = made
+        elif isinstance(transaction, Tracked):
+            touch = transaction.touched[path]._replace(changed=True)
+            known = transaction.made
+            if made:
+                known = (known.without(path) if path in known else known).set(path, None)
+            self.transaction = msgspec.structs.replace(
+                transaction, touched=transaction.touched.set(path, touch), made=known
+            )
+
+    # Events.
+
+    def listeners(self) -> tuple[Listener, ...]:
+        """The connections that have watches."""
+        return ACTIVE.of(self.connections, self.domains).listeners
+
+    def _tell(
+        self,
+        path: str,
+        before: Store | Torn | None = None,
+        old: Permissions | None = None,
+        *,
+        exact: bool = False,
+    ) -> None:
+        """Tell the watchers of `path`, or remember to when the transaction is committed. `before`:
+        the store as it was, which only oxenstored asks for."""
+        transaction = self.transaction
+        if isinstance(transaction, Tracked):
+            touch = transaction.touched[path]
+            exact = exact and (touch.exact or not touch.told)
+            self._touch(path, touch._replace(told=True, exact=exact))
+            return
+        kind = self.message.type
+        if isinstance(transaction, Logged):
+            self.transaction = msgspec.structs.replace(
+                transaction, writes=(*transaction.writes, (kind, path))
+            )
+        elif self.dialect.replays:
+            assert isinstance(before, Store)
+            self.tell_logged(kind, path, before, self.tree)
         else:
-            self._changes[path] = self._changes.get(path, True) and exact
+            grants = () if old is None else (old,)
+            self.events += change_events(self.listeners(), self.tree, path, exact=exact, old=grants)
 
-    def events(
-        self, path: str, *, exact: bool, old: Permissions | None
-    ) -> list[tuple[int, Message]]:
-        """The events for a change of `path`, for clients that may read the node or its parent."""
-        found: list[tuple[int, Message]] = []
-        grants: tuple[Permissions, ...] | None = None
-        for key, other in self._state.connections.items():
-            client = self.connection if key == self.key else other
-            heard = [
-                watch
-                for watch in client.watches
-                if path == watch.path or (not exact and is_below(path, watch.path))
-            ]
-            if not heard:
-                continue
-            if grants is None:
-                grants = self._grants(path, old)
-            if any(self._may_read(client, permissions) for permissions in grants):
-                events = (watch_event(watch, path) for watch in heard)
-                found.extend((key, event) for event in events if event is not None)
-        return found
+    def tell_logged(self, kind: int, path: str, base: Store, store: Store) -> None:
+        """The events of oxenstored for a request of that type, which made `store` of `base`."""
+        if kind == XsdSockmsgType.XS_RM:
+            self.events += removal_events(self.listeners(), base, path)
+            return
+        old: list[Permissions] = []
+        if kind == XsdSockmsgType.XS_SET_PERMS:
+            nodes = (base.get(path), base.get(parent(path)))
+            old = [node.permissions for node in nodes if node is not None]
+        self.events += change_events(self.listeners(), store, path, old=old, by_path=True)
 
-    def _grants(self, path: str, old: Permissions | None) -> tuple[Permissions, ...]:
-        grants = () if old is None else (old,)
-        node = self.store.get(path)
-        above = self.store.get(parent(path))
-        if node is not None and above is not None:
-            grants = (*grants, node.permissions, above.permissions)
-        return grants
-
-    @staticmethod
-    def _may_read(client: Connection, permissions: Permissions) -> bool:
-        return bool(access_of(client.domid, client.privileged, permissions) & Access.READ)
-
-    def introduced(self, domid: int) -> bool:
-        """Whether the server talks to the domain."""
-        return any(other.domid == domid for _, other in self._state.connections.items())
+    def tell_special(self, name: str, domid: int) -> None:
+        """Tell the watchers of `@introduceDomain` or `@releaseDomain`."""
+        self.before += special_events(
+            self.listeners(), self.tree, name, domid, depth=self.dialect.watch_depth
+        )
 
     # The end.
 
     def result(self) -> ServerState:
         """The state after the request."""
         state, connection = self._state, self.connection
-        store = self.store
-        if self.transaction is not None:
+        transaction = self.transaction
+        if transaction is None:
+            store = self.tree
+        else:
             store = state.store
-            changes = tuple(Change(*item) for item in self._changes.items())
-            current = Transaction(self.transaction.base, self.store, changes)
-            connection = msgspec.structs.replace(
-                connection,
-                transactions=connection.transactions.set(self.message.tx_id, current),
-            )
-        if store is state.store and connection is state.connections[self.key]:
+            if isinstance(self.store, Torn):
+                transaction = msgspec.structs.replace(transaction, torn=self.store.own)
+            elif transaction.view is not self.store:
+                transaction = msgspec.structs.replace(transaction, view=self.store)
+            if transaction is not connection.transactions.get(self.message.tx_id):
+                opened = connection.transactions.set(self.message.tx_id, transaction)
+                connection = msgspec.structs.replace(connection, transactions=opened)
+        connections = self.connections
+        known = connections.get(self.key)
+        if known is not None and known is not connection:
+            connections = connections.set(self.key, connection)
+        if self._written:
+            connections = self._moved_along(connections, store)
+        if (
+            store is state.store
+            and connections is state.connections
+            and self.domains is state.domains
+        ):
             return state
-        return ServerState(store, state.connections.set(self.key, connection))
+        return ServerState(store, connections, self.domains)
 
-
-def watch_event(watch: Watch, path: str) -> Message | None:
-    """The event of `watch` for a change of `path`; None if it is too long to be sent."""
-    payload = path[watch.skip :].encode() + b"\0" + watch.token + b"\0"
-    if len(payload) > XENSTORE_PAYLOAD_MAX:
-        return None
-    return Message(XsdSockmsgType.XS_WATCH_EVENT, 0, 0, payload)
+    def _moved_along(
+        self, connections: FrozenMap[int, Connection], store: Store
+    ) -> FrozenMap[int, Connection]:
+        """The connections, their open transactions knowing of what was written."""
+        for key in ACTIVE.of(connections, self.domains).holders:
+            client = connections[key]
+            opened = client.transactions
+            for number, transaction in client.transactions.items():
+                if isinstance(transaction, Tracked):
+                    opened = opened.set(number, transaction.after(store, self._written))
+            client = msgspec.structs.replace(client, transactions=opened)
+            connections = connections.set(key, client)
+        return connections

@@ -1,31 +1,40 @@
-"""What each request does. One function per operation: it gives the reply's payload.
+"""What each request does: nodes, watches, transactions. One function per operation: it gives the
+reply's payload.
 
-Source: docs/misc/xenstore.txt; the `do_*` functions of tools/xenstored (core.c, domain.c, watch.c,
-transaction.c). Operations that are not here are answered ENOSYS.
+Source: docs/misc/xenstore.txt; the `do_*` functions of tools/xenstored (core.c, watch.c,
+transaction.c). The requests of the tools are in `domains` and `control`. Operations that are
+nowhere are answered ENOSYS.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
+import hashlib
 
 import msgspec
 
-from guestsim.abi.xs_wire import XsdSockmsgType
-from guestsim.xenstore.call import Call, Refusal, watch_event
-from guestsim.xenstore.path import ROOT, domain_path, is_relative, parent
+from guestsim.abi.xs_wire import XENSTORE_PAYLOAD_MAX, XENSTORE_REL_PATH_MAX, XsdSockmsgType
+from guestsim.xenstore.asking import Refusal
+from guestsim.xenstore.call import Call
+from guestsim.xenstore.commit import Handlers, commit
+from guestsim.xenstore.control import control
+from guestsim.xenstore.domains import DOMAIN_HANDLERS, number
+from guestsim.xenstore.events import watch_event
+from guestsim.xenstore.path import ROOT, is_relative, parent
 from guestsim.xenstore.permission import (
     Access,
-    Permission,
+    Permissions,
     format_permission,
     parse_permission,
 )
-from guestsim.xenstore.state import Transaction, Watch
+from guestsim.xenstore.state import Watch
+from guestsim.xenstore.store import Node
+from guestsim.xenstore.transaction import Logged, Tracked, Transaction
 
 __all__ = ["HANDLERS", "NO_TRANSACTION", "PRIVILEGED"]
 
 _OK = b"OK\0"
-_NUMBER = re.compile(rb"\s*([+-]?[0-9]+)")
+
+# Nodes.
 
 
 def _read(call: Call) -> bytes:
@@ -33,8 +42,38 @@ def _read(call: Call) -> bytes:
 
 
 def _directory(call: Call) -> bytes:
-    node = call.node(call.path(call.one_string()), Access.READ)
-    return "".join(f"{name}\0" for name in node.children).encode()
+    return _children(call, call.node(call.path(call.one_string()), Access.READ))
+
+
+def _children(call: Call, node: Node) -> bytes:
+    children = sorted(node.children) if call.dialect.sorted_directory else node.children
+    return "".join(f"{name}\0" for name in children).encode()
+
+
+def _directory_part(call: Call) -> bytes:
+    """The generation count is a digest here: the same as long as the node is the same."""
+    if not call.dialect.directory_part:
+        raise Refusal("ENOSYS")
+    if call.message.payload.count(b"\0") != 2:
+        raise Refusal("EINVAL")
+    raw, offset = call.strings()
+    node = call.node(call.path(raw), Access.READ)
+    names = _children(call, node)
+    count = _generation(node, names)
+    start = number(offset)
+    if start >= len(names):
+        return count + b"\0"
+    room = XENSTORE_PAYLOAD_MAX - len(count) - 1
+    part = names[start : start + room]
+    end = part.rfind(b"\0") + 1
+    return count + part[:end] + (b"\0" if start + end == len(names) else b"")
+
+
+def _generation(node: Node, names: bytes) -> bytes:
+    state = hashlib.blake2b(names, digest_size=8)
+    state.update(b"\0%d\0" % len(node.value) + node.value)
+    state.update("".join(map(format_permission, node.permissions)).encode())
+    return b"%d\0" % int.from_bytes(state.digest(), "little")
 
 
 def _write(call: Call) -> bytes:
@@ -42,32 +81,22 @@ def _write(call: Call) -> bytes:
     if not nul:
         raise Refusal("EINVAL")
     path = call.path(raw)
-    node = call.find(path, Access.WRITE)
+    limit = call.dialect.quotas.value
+    if limit is not None and len(value) > limit:
+        raise Refusal("E2BIG")
+    node = call.find(path, Access.WRITE, creates=True)
     if node is None:
-        _create(call, path, value)
+        call.create(path, value)
     else:
-        call.store = call.store.put(path, node.with_value(value))
-    call.changed(path)
+        call.write(path, node.with_value(value))
     return _OK
 
 
 def _mkdir(call: Call) -> bytes:
     path = call.path(call.one_string())
-    if call.find(path, Access.WRITE) is None:
-        _create(call, path, b"")
-        call.changed(path)
+    if call.find(path, Access.WRITE, creates=True) is None:
+        call.create(path, b"")
     return _OK
-
-
-def _create(call: Call, path: str, value: bytes) -> None:
-    """Make `path` and the missing nodes above it, with the permissions of the nearest one above
-    that exists. A domain without privilege owns what it creates."""
-    above, _ = call.store.reach(path)
-    permissions = above.permissions
-    if not call.connection.privileged:
-        owner = Permission(call.connection.domid, permissions[0].access)
-        permissions = (owner, *permissions[1:])
-    call.store = call.store.create(path, value, permissions)
 
 
 def _rm(call: Call) -> bytes:
@@ -78,16 +107,15 @@ def _rm(call: Call) -> bytes:
         return _OK
     if path == ROOT:
         raise Refusal("EINVAL")
-    # Watches fire while the nodes' permissions can still be seen. A node that goes with its
-    # parent is told only to those who watch that very node.
-    for gone, _ in call.store.walk(path):
-        call.changed(gone, exact=gone != path)
-    call.store = call.store.remove(path)
+    call.remove(path)
     return _OK
 
 
 def _get_perms(call: Call) -> bytes:
-    node = call.node(call.path(call.one_string(), special=True), Access.READ)
+    raw = call.one_string()
+    special = call.dialect.special_perms and raw.startswith(b"@")
+    path = call.absolute(raw) if special else call.path(raw)
+    node = call.node(path, Access.READ)
     return "".join(f"{format_permission(entry)}\0" for entry in node.permissions).encode()
 
 
@@ -95,31 +123,65 @@ def _set_perms(call: Call) -> bytes:
     strings = call.strings()
     if len(strings) < 2:
         raise Refusal("EINVAL")
+    limit = call.dialect.quotas.permissions
+    if limit is not None and call.bound and len(strings) - 1 > limit:
+        raise Refusal("ENOSPC")
     entries = [parse_permission(raw.decode("latin-1")) for raw in strings[1:]]
     permissions = tuple(entry for entry in entries if entry is not None)
     if len(permissions) < len(entries):
         raise Refusal("EINVAL")
-    path = call.path(strings[0], special=True)
+    if permissions[0].access & Access.IGNORED:
+        raise Refusal("ENOENT")
+    if strings[0].startswith(b"@"):
+        return _set_special_perms(call, strings[0], permissions)
+    path = call.path(strings[0])
     node = call.node(path, Access.WRITE | Access.OWNER)
-    if not call.connection.privileged and permissions[0].domid != node.permissions[0].domid:
-        raise Refusal("EPERM")
-    call.store = call.store.put(path, node.with_permissions(permissions))
+    if call.bound and permissions[0].domid != node.permissions[0].domid:
+        raise Refusal(call.dialect.owner_error)
     # Who has just lost the right to read hears of that, too.
-    call.changed(path, old=node.permissions)
+    call.write(path, node.with_permissions(permissions), old=node.permissions)
     return _OK
+
+
+def _set_special_perms(call: Call, raw: bytes, permissions: Permissions) -> bytes:
+    call.step_out()
+    path = call.absolute(raw)
+    node = call.store.get(path)
+    if node is None:
+        raise Refusal("EINVAL")
+    if ~call.access(node.permissions) & (Access.WRITE | Access.OWNER):
+        raise Refusal("EACCES")
+    call.store = call.store.put(path, node.with_permissions(permissions))
+    call.wrote(path)
+    return _OK
+
+
+# Watches.
 
 
 def _watch(call: Call) -> bytes:
     strings = call.strings()
+    depth = None
+    if call.dialect.watch_depth and len(strings) == 3:
+        depth = number(strings.pop(), signed=True)
+        if depth < 0:
+            raise Refusal("EINVAL")
     if len(strings) != 2:
         raise Refusal("EINVAL")
     raw, token = strings
-    path = call.path(raw, special=True)
-    connection = call.connection
+    if not raw.startswith(b"@"):
+        path = call.path(raw)
+    elif len(raw) <= XENSTORE_REL_PATH_MAX:
+        path = call.absolute(raw)
+    else:
+        raise Refusal("EINVAL")
+    connection, quotas = call.connection, call.dialect.quotas
     if any(watch.path == path and watch.token == token for watch in connection.watches):
         raise Refusal("EEXIST")
+    if call.bound and len(connection.watches) >= quotas.watches:
+        raise Refusal(quotas.watches_error)
     skip = len(connection.base) + 1 if is_relative(raw) else 0
-    watch = Watch(path, token, skip)
+    watch = Watch(path, token, skip, depth)
     call.connection = msgspec.structs.replace(connection, watches=(*connection.watches, watch))
     event = watch_event(watch, path)
     if event is not None:
@@ -131,7 +193,7 @@ def _unwatch(call: Call) -> bytes:
     strings = call.strings()
     if len(strings) != 2:
         raise Refusal("EINVAL")
-    path = call.path(strings[0], special=True)
+    path = call.absolute(strings[0])
     watches = call.connection.watches
     left = tuple(w for w in watches if (w.path, w.token) != (path, strings[1]))
     if len(left) == len(watches):
@@ -145,59 +207,40 @@ def _reset_watches(call: Call) -> bytes:
     return _OK
 
 
+# Transactions.
+
+
 def _transaction_start(call: Call) -> bytes:
     if call.transaction is not None:
         raise Refusal("EBUSY")
-    connection = call.connection
-    number = connection.next_transaction
-    while number == 0 or number in connection.transactions:
-        number = (number + 1) & 0xFFFFFFFF
-    opened = connection.transactions.set(number, Transaction(call.store, call.store))
+    connection, quotas = call.connection, call.dialect.quotas
+    if call.bound and len(connection.transactions) >= quotas.transactions:
+        raise Refusal(quotas.transactions_error)
+    unused = connection.next_transaction
+    while unused == 0 or unused in connection.transactions:
+        unused = (unused + 1) & 0xFFFFFFFF
+    store = call.tree
+    opened: Transaction = Logged(store, store) if call.dialect.replays else Tracked(store)
     call.connection = msgspec.structs.replace(
-        connection, transactions=opened, next_transaction=(number + 1) & 0xFFFFFFFF
+        connection,
+        transactions=connection.transactions.set(unused, opened),
+        next_transaction=(unused + 1) & 0xFFFFFFFF,
     )
-    return f"{number}\0".encode()
+    return b"%d\0" % unused
 
 
 def _transaction_end(call: Call) -> bytes:
-    """Commit, or drop.
-
-    Conflict: a commit needs the store to be equal to what it was at the start of the
-    transaction, else EAGAIN. That is the documented rule (any other write in between makes the
-    end fail) read by content: a change that has been undone again is none. It is sound, and
-    stricter than C xenstored, which looks only at the nodes that the transaction used.
-    """
     verdict = call.one_string()
     if verdict not in (b"T", b"F"):
         raise Refusal("EINVAL")
     ended = call.leave_transaction()
-    if verdict == b"F":
-        return _OK
-    if call.store != ended.base:
-        raise Refusal("EAGAIN")
-    call.store = ended.store
-    for change in ended.changes:
-        old = ended.base.get(change.path)
-        permissions = old.permissions if old is not None else None
-        call.before.extend(call.events(change.path, exact=change.exact, old=permissions))
+    if verdict == b"T":
+        commit(call, ended, HANDLERS)
     return _OK
 
 
-def _get_domain_path(call: Call) -> bytes:
-    return f"{domain_path(_domid(call.one_string()))}\0".encode()
-
-
-def _is_domain_introduced(call: Call) -> bytes:
-    return b"T\0" if call.introduced(_domid(call.one_string())) else b"F\0"
-
-
-def _domid(raw: bytes) -> int:
-    """As atoi reads it, which C xenstored 4.17 uses: what is not a number is 0."""
-    match = _NUMBER.match(raw)
-    return int(match[1]) & 0xFFFFFFFF if match else 0
-
-
-HANDLERS: dict[int, Callable[[Call], bytes]] = {
+HANDLERS: Handlers = {
+    XsdSockmsgType.XS_CONTROL: control,
     XsdSockmsgType.XS_DIRECTORY: _directory,
     XsdSockmsgType.XS_READ: _read,
     XsdSockmsgType.XS_GET_PERMS: _get_perms,
@@ -205,13 +248,13 @@ HANDLERS: dict[int, Callable[[Call], bytes]] = {
     XsdSockmsgType.XS_UNWATCH: _unwatch,
     XsdSockmsgType.XS_TRANSACTION_START: _transaction_start,
     XsdSockmsgType.XS_TRANSACTION_END: _transaction_end,
-    XsdSockmsgType.XS_GET_DOMAIN_PATH: _get_domain_path,
     XsdSockmsgType.XS_WRITE: _write,
     XsdSockmsgType.XS_MKDIR: _mkdir,
     XsdSockmsgType.XS_RM: _rm,
     XsdSockmsgType.XS_SET_PERMS: _set_perms,
-    XsdSockmsgType.XS_IS_DOMAIN_INTRODUCED: _is_domain_introduced,
     XsdSockmsgType.XS_RESET_WATCHES: _reset_watches,
+    XsdSockmsgType.XS_DIRECTORY_PART: _directory_part,
+    **DOMAIN_HANDLERS,
 }
 
 PRIVILEGED = frozenset(

@@ -1,20 +1,31 @@
 """Paths: what is allowed, what a relative one means.
 
-Source: docs/misc/xenstore.txt; `canonicalize` and `get_parent` of tools/xenstored/core.c.
+Source: docs/misc/xenstore.txt; `canonicalize`, `is_valid_nodename` and `get_parent` of
+tools/xenstored/core.c; `path_validate` of tools/ocaml/xenstored/utils.ml.
 """
 
 from __future__ import annotations
 
 import re
 
-from guestsim.abi.xs_wire import XENSTORE_ABS_PATH_MAX, XENSTORE_REL_PATH_MAX
+from guestsim.abi.xs_wire import XENSTORE_REL_PATH_MAX
 
-__all__ = ["ROOT", "canonical", "domain_path", "is_below", "is_relative", "join", "names", "parent"]
+__all__ = [
+    "ROOT",
+    "absolute",
+    "canonical",
+    "domain_path",
+    "is_below",
+    "is_relative",
+    "join",
+    "names",
+    "parent",
+]
 
 ROOT = "/"
 
 _VALID = re.compile(rb"[A-Za-z0-9/_@-]+\Z")
-_LOCAL = re.compile(r"/local/domain/[0-9]{1,5}/")
+_LOCAL = re.compile(r"/local/domain/-?[0-9]{1,5}/")
 
 
 def domain_path(domid: int) -> str:
@@ -27,27 +38,29 @@ def is_relative(raw: bytes) -> bool:
     return not raw.startswith((b"/", b"@"))
 
 
-def canonical(raw: bytes, base: str, *, special: bool = False) -> str | None:
+def absolute(raw: bytes, base: str) -> str:
+    """The path that `raw` stands for, be it a valid one or not; any byte is one character."""
+    path = raw.decode("latin-1")
+    return f"{base}/{path}" if is_relative(raw) else path
+
+
+def canonical(raw: bytes, base: str) -> str | None:
     """The absolute path that `raw` (no nul in it) stands for, None if it is not a valid one.
 
-    `base` is the domain's own path. With `special`, `@` names (`@introduceDomain`) are paths too.
-    Length: a path under any domain's own is limited behind that part, as a relative one is, so
-    that it stays valid when the domain id changes on migration.
+    `base` is the domain's own path. Special names (`@introduceDomain`) are no paths. Length: a
+    path under any domain's own is limited behind that part, as a relative one is, so that it stays
+    valid when the domain id changes on migration. Both daemons hold any other path to the same
+    2048 (`quota_max_path_len`, `Define.path_max`), whereas the documentation allows an absolute
+    one 3072.
     """
-    if not _VALID.match(raw) or (raw.startswith(b"@") and not special):
+    if not _VALID.match(raw) or raw.startswith(b"@"):
         return None
-    path = raw.decode("ascii")
-    if is_relative(raw):
-        path = f"{base}/{path}"
+    path = absolute(raw, base)
     if (path.endswith("/") and path != ROOT) or "//" in path:
         return None
     local = _LOCAL.match(path)
-    length, limit = (
-        (len(path) - local.end(), XENSTORE_REL_PATH_MAX)
-        if local
-        else (len(path), XENSTORE_ABS_PATH_MAX)
-    )
-    return path if length <= limit else None
+    length = len(path) - local.end() if local else len(path)
+    return path if length <= XENSTORE_REL_PATH_MAX else None
 
 
 def names(path: str) -> list[str]:
@@ -65,8 +78,11 @@ def join(path: str, name: str) -> str:
     return f"/{name}" if path == ROOT else f"{path}/{name}"
 
 
-def is_below(path: str, ancestor: str) -> bool:
-    """Whether `path` is `ancestor` or under it."""
+def is_below(path: str, ancestor: str, depth: int | None = None) -> bool:
+    """Whether `path` is `ancestor` or under it, by at most `depth` levels."""
     if ancestor == ROOT:
-        return path.startswith(ROOT)
-    return path == ancestor or path.startswith(ancestor + "/")
+        if not path.startswith(ROOT):
+            return False
+    elif path != ancestor and not path.startswith(ancestor + "/"):
+        return False
+    return depth is None or len(names(path)) - len(names(ancestor)) <= depth

@@ -7,13 +7,18 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import msgspec
+
 from guestsim.abi.xs_wire import XENSTORE_PAYLOAD_MAX, XsdSockmsgType
-from guestsim.xenstore.call import Call, Dialect, Refusal
+from guestsim.xenstore.asking import Refusal
+from guestsim.xenstore.call import Call
+from guestsim.xenstore.dialect import Dialect
 from guestsim.xenstore.message import Message
 from guestsim.xenstore.operations import HANDLERS, NO_TRANSACTION, PRIVILEGED
 from guestsim.xenstore.state import ServerState
+from guestsim.xenstore.transaction import Logged, Step
 
-__all__ = ["Dialect", "Outgoing", "handle"]
+__all__ = ["Outgoing", "handle"]
 
 _XENSTORED = Dialect()
 
@@ -32,9 +37,13 @@ def handle(
 
     Gives the new state and what to send, in order: one reply to `key`, and the watch events that
     the request caused, for any connection. Any message at all is answered; a wrong one by an
-    ERROR with the name that docs/misc/xenstore.txt gives.
+    ERROR with the name that docs/misc/xenstore.txt gives. Only a connection that is not there, as
+    after a RELEASE of its domain, gets no answer.
     """
-    call = Call(state, key, message, dialect)
+    connection = state.connections.get(key)
+    if connection is None:
+        return state, ()
+    call = Call(state, key, connection, message, dialect)
     try:
         payload = _dispatch(call)
         if len(payload) > XENSTORE_PAYLOAD_MAX:
@@ -42,6 +51,7 @@ def handle(
         kind = message.type
     except Refusal as refusal:
         kind, payload = XsdSockmsgType.XS_ERROR, refusal.error.encode() + b"\0"
+    _log(call, kind, payload)
     reply = Message(kind, message.req_id, message.tx_id, payload)
     outgoing = [
         *(Outgoing(*event) for event in call.before),
@@ -66,3 +76,12 @@ def _dispatch(call: Call) -> bytes:
     if in_transaction:
         call.enter_transaction()
     return handler(call)
+
+
+def _log(call: Call, kind: int, payload: bytes) -> None:
+    """Remember the request as a part of its transaction, if that is to be replayed."""
+    transaction, message = call.transaction, call.message
+    if not isinstance(transaction, Logged) or call.over(transaction):
+        return
+    step = Step(message.type, message.payload, kind, payload)
+    call.transaction = msgspec.structs.replace(transaction, steps=(*transaction.steps, step))

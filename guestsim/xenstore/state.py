@@ -1,4 +1,5 @@
-"""What a server knows: the store, and of each connection its watches and open transactions."""
+"""What a server knows: the store, the domains, and of each connection its watches and open
+transactions."""
 
 from __future__ import annotations
 
@@ -7,8 +8,17 @@ import msgspec
 from guestsim.xenstore.frozen import FrozenMap
 from guestsim.xenstore.path import domain_path
 from guestsim.xenstore.store import Store
+from guestsim.xenstore.transaction import Transaction
 
-__all__ = ["Change", "Connection", "ServerState", "Transaction", "Watch", "connect", "reset"]
+__all__ = [
+    "Connection",
+    "Domain",
+    "ServerState",
+    "Watch",
+    "connect",
+    "disconnect",
+    "reset",
+]
 
 FIRST_TRANSACTION = 1
 
@@ -17,29 +27,13 @@ class Watch(msgspec.Struct, frozen=True):
     """A wish to hear of changes at `path` and below."""
 
     path: str
-    """Canonical."""
+    """Canonical; a special name may hold any character."""
     token: bytes
     skip: int = 0
     """How many characters of an event's path are not told: the domain's own path where the
     watch was given relative to it."""
-
-
-class Change(msgspec.Struct, frozen=True):
-    """A node that changed in a transaction."""
-
-    path: str
-    exact: bool
-    """Only watches on this very path hear of it: it went with its parent."""
-
-
-class Transaction(msgspec.Struct, frozen=True):
-    """A copy of the store, on which its requests work."""
-
-    base: Store
-    """As it was at the start."""
-    store: Store
-    changes: tuple[Change, ...] = ()
-    """In the order of the first change of each path."""
+    depth: int | None = None
+    """How many levels below `path` are meant; None: all."""
 
 
 class Connection(msgspec.Struct, frozen=True):
@@ -47,9 +41,9 @@ class Connection(msgspec.Struct, frozen=True):
 
     domid: int
     privileged: bool = False
-    """The tools, and domain 0: permissions do not bind them."""
+    """The tools, and domain 0: permissions and quotas do not bind them."""
     watches: tuple[Watch, ...] = ()
-    """In the order of registration, in which they fire."""
+    """In the order of registration."""
     transactions: FrozenMap[int, Transaction] = FrozenMap()
     next_transaction: int = FIRST_TRANSACTION
 
@@ -59,25 +53,46 @@ class Connection(msgspec.Struct, frozen=True):
         return domain_path(self.domid)
 
 
+class Domain(msgspec.Struct, frozen=True):
+    """A domain that the server talks to, or would if it had a ring here."""
+
+    target: int | None = None
+    """The domain whose rights it has, too (SET_TARGET)."""
+
+
 class ServerState(msgspec.Struct, frozen=True):
     """Everything, as one hashable value."""
 
     store: Store
     connections: FrozenMap[int, Connection] = FrozenMap()
     """By an id that is the caller's choice; events go out in this order."""
+    domains: FrozenMap[int, Domain] = FrozenMap()
+    """Those that were introduced, by domain id."""
 
 
 def connect(state: ServerState, key: int, connection: Connection) -> ServerState:
-    """With a new connection."""
-    return ServerState(state.store, state.connections.set(key, connection))
+    """With a new connection; its domain counts as introduced."""
+    domains = state.domains
+    if connection.domid not in domains:
+        domains = domains.set(connection.domid, Domain())
+    return ServerState(state.store, state.connections.set(key, connection), domains)
+
+
+def disconnect(state: ServerState, key: int) -> ServerState:
+    """Without connection `key`, which has to be there: its watches and transactions go with it.
+    The domain stays introduced."""
+    return ServerState(state.store, state.connections.without(key), state.domains)
 
 
 def reset(state: ServerState, key: int, *, restart_ids: bool = False) -> ServerState:
     """With everything dropped that connection `key` had set up: its watches and transactions.
 
     `restart_ids`: transaction ids begin at 1 again (oxenstored does so, C xenstored goes on).
+    What was written stays written. A connection that has been released has nothing to drop.
     """
-    old = state.connections[key]
+    old = state.connections.get(key)
+    if old is None:
+        return state
     first = FIRST_TRANSACTION if restart_ids else old.next_transaction
     fresh = Connection(old.domid, old.privileged, next_transaction=first)
-    return ServerState(state.store, state.connections.set(key, fresh))
+    return ServerState(state.store, state.connections.set(key, fresh), state.domains)

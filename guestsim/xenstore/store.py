@@ -6,19 +6,25 @@ are equal when they look the same from the wire (values, permissions, children i
 and that costs one comparison of 16 bytes. There is no generation count: it would make two stores
 with the same content differ for ever. Nothing here recurses, because a guest chooses how deep
 the tree is.
+
+A store also counts the nodes of each owner (quotas ask for that), and a node the bytes of its
+children's names, so that no write has to look at all children of a directory.
 """
 
 from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from guestsim.xenstore.frozen import FrozenMap
 from guestsim.xenstore.path import ROOT, join, names, parent
 from guestsim.xenstore.permission import Access, Permission, Permissions
 
-__all__ = ["EMPTY", "TOOLS_ONLY", "Node", "Store"]
+__all__ = ["EMPTY", "SPECIAL", "TOOLS_ONLY", "Node", "Store"]
+
+SPECIAL = ("@releaseDomain", "@introduceDomain")
+"""Names that stand beside the root."""
 
 TOOLS_ONLY: Permissions = (Permission(0, Access.NONE),)
 """Owned by domain 0, and nobody else's business."""
@@ -29,30 +35,45 @@ _NO_CHILDREN: FrozenMap[str, Node] = FrozenMap()
 class Node:
     """A value, its permissions, and its children by name, oldest first."""
 
-    __slots__ = ("_digest", "children", "permissions", "value")
+    __slots__ = ("_digest", "children", "listed", "permissions", "value")
 
     def __init__(
         self,
         value: bytes,
         permissions: Permissions,
         children: FrozenMap[str, Node] = _NO_CHILDREN,
+        listed: int | None = None,
     ) -> None:
         self.value = value
         self.permissions = permissions
         self.children = children
+        self.listed = sum(len(name) + 1 for name in children) if listed is None else listed
+        """Bytes of the children's names, with a nul behind each: the length of a DIRECTORY."""
         self._digest: bytes | None = None
 
     def with_value(self, value: bytes) -> Node:
         """The same with another value."""
-        return Node(value, self.permissions, self.children)
+        return Node(value, self.permissions, self.children, self.listed)
 
     def with_permissions(self, permissions: Permissions) -> Node:
         """The same with other permissions."""
-        return Node(self.value, permissions, self.children)
+        return Node(self.value, permissions, self.children, self.listed)
 
-    def with_children(self, children: FrozenMap[str, Node]) -> Node:
-        """The same with other children."""
-        return Node(self.value, self.permissions, children)
+    def with_child(self, name: str, child: Node) -> Node:
+        """The same with `child` in the place that `name` has, or as the last."""
+        if name in self.children:
+            return self.with_other(name, child)
+        listed = self.listed + len(name) + 1
+        return Node(self.value, self.permissions, self.children.set(name, child), listed)
+
+    def with_other(self, name: str, child: Node) -> Node:
+        """The same with `child` in the place that `name` has."""
+        return Node(self.value, self.permissions, self.children.set(name, child), self.listed)
+
+    def without_child(self, name: str) -> Node:
+        """The same without the child `name`, which has to be there."""
+        children = self.children.without(name)
+        return Node(self.value, self.permissions, children, self.listed - len(name) - 1)
 
     @property
     def digest(self) -> bytes:
@@ -99,10 +120,12 @@ class Store:
     names (`@introduceDomain`, `@releaseDomain`), which have permissions like a node.
     """
 
-    __slots__ = ("top",)
+    __slots__ = ("owned", "top")
 
-    def __init__(self, top: Node) -> None:
+    def __init__(self, top: Node, owned: Mapping[int, int]) -> None:
         self.top = top
+        self.owned = owned
+        """How many nodes each domain owns, special names left out. Not to be changed."""
 
     def get(self, path: str) -> Node | None:
         """The node at `path`, a canonical path."""
@@ -117,13 +140,11 @@ class Store:
         """The deepest node on the way to `path` that exists, and the names that are missing
         behind it, none if it is the one at `path`. Above a special name that is the root."""
         steps = names(path)
-        if steps[0] not in self.top.children:
-            return self.top.children[""], steps
         node = self.top
         for depth, name in enumerate(steps):
             child = node.children.get(name)
             if child is None:
-                return node, steps[depth:]
+                return (node if depth else self.top.children[""]), steps[depth:]
             node = child
         return node, []
 
@@ -133,26 +154,38 @@ class Store:
         _, missing = self.reach(path)
         node = Node(value, permissions)
         for name in missing[:0:-1]:
-            node = Node(b"", permissions, FrozenMap({name: node}))
+            node = Node(b"", permissions, FrozenMap({name: node}), len(name) + 1)
             path = parent(path)
-        return self.put(path, node)
+        *above, name = names(path)
+        *holders, holder = self._along(above)
+        top = _rebuilt(above, holders, holder.with_child(name, node))
+        return Store(top, self._counted(permissions[0].domid, len(missing)))
 
     def put(self, path: str, node: Node) -> Store:
         """With `node` at `path`, whose parent has to exist; a new child becomes the last."""
         *above, name = names(path)
-        nodes = self._along(above)
-        for step, holder in zip([*above, name][::-1], nodes[::-1], strict=True):
-            node = holder.with_children(holder.children.set(step, node))
-        return Store(node)
+        holders = self._along(above)
+        old = holders[-1].children.get(name)
+        top = _rebuilt(above, holders[:-1], holders[-1].with_child(name, node))
+        if path.startswith("@"):
+            return Store(top, self.owned)
+        if old is not None and old.children is node.children:
+            before, after = old.permissions[0].domid, node.permissions[0].domid
+            if before == after:
+                return Store(top, self.owned)
+            return Store(top, _sum(self._counted(before, -1), {after: 1}, 1))
+        owned = self.owned if old is None else _sum(self.owned, _owners(old), -1)
+        return Store(top, _sum(owned, _owners(node), 1))
 
     def remove(self, path: str) -> Store:
         """Without the node at `path`, which has to exist, and without all below it."""
         *above, name = names(path)
         *nodes, holder = self._along(above)
-        node = holder.with_children(holder.children.without(name))
-        for step, holder in zip(above[::-1], nodes[::-1], strict=True):
-            node = holder.with_children(holder.children.set(step, node))
-        return Store(node)
+        owned = _sum(self.owned, _owners(holder.children[name]), -1)
+        return Store(_rebuilt(above, nodes, holder.without_child(name)), owned)
+
+    def _counted(self, owner: int, change: int) -> Mapping[int, int]:
+        return _sum(self.owned, {owner: 1}, change)
 
     def _along(self, steps: list[str]) -> list[Node]:
         nodes = [self.top]
@@ -175,6 +208,16 @@ class Store:
                 todo.pop()
                 yield path, node
 
+    def descend(self, path: str = ROOT) -> Iterator[tuple[str, Node]]:
+        """The node at `path` and all below it, parents before their children."""
+        start = self.get(path)
+        todo = [] if start is None else [(path, start)]
+        while todo:
+            path, node = todo.pop()
+            yield path, node
+            below = [(join(path, name), child) for name, child in node.children.items()]
+            todo.extend(reversed(below))
+
     def __eq__(self, other: object) -> bool:
         return self.top == other.top if isinstance(other, Store) else NotImplemented
 
@@ -185,6 +228,35 @@ class Store:
         return f"<Store {self.top.digest.hex()[:8]}>"
 
 
+def _rebuilt(steps: list[str], holders: list[Node], node: Node) -> Node:
+    """The top, with `node` in place of the one behind the last step; `holders` stand before each
+    step."""
+    for step, holder in zip(reversed(steps), reversed(holders), strict=True):
+        node = holder.with_other(step, node)
+    return node
+
+
+def _owners(node: Node) -> dict[int, int]:
+    """How many nodes of `node` and all below it each domain owns."""
+    found: dict[int, int] = {}
+    todo = [node]
+    while todo:
+        node = todo.pop()
+        owner = node.permissions[0].domid
+        found[owner] = found.get(owner, 0) + 1
+        todo.extend(child for _, child in node.children.items())
+    return found
+
+
+def _sum(owned: Mapping[int, int], more: Mapping[int, int], sign: int) -> Mapping[int, int]:
+    total = dict(owned)
+    for owner, count in more.items():
+        total[owner] = total.get(owner, 0) + sign * count
+        if not total[owner]:
+            del total[owner]
+    return total
+
+
 EMPTY = Store(
     Node(
         b"",
@@ -192,10 +264,10 @@ EMPTY = Store(
         FrozenMap(
             {
                 "": Node(b"", TOOLS_ONLY),
-                "@releaseDomain": Node(b"", TOOLS_ONLY),
-                "@introduceDomain": Node(b"", TOOLS_ONLY),
+                **{name: Node(b"", TOOLS_ONLY) for name in SPECIAL},
             }
         ),
-    )
+    ),
+    {0: 1},
 )
 """A root, the two special names, nothing else."""

@@ -3,62 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from xenstore_session import GUEST, OTHER, TOOLS, Session
 
 from guestsim.abi.xs_wire import XsdSockmsgType as T
-from guestsim.xenstore import (
-    Connection,
-    Dialect,
-    Message,
-    ServerState,
-    build_store,
-    connect,
-    handle,
-    reset,
-    serve_domain,
-)
-
-GUEST, TOOLS, OTHER = 1, 100, 2
-
-
-def server(**entries: str) -> ServerState:
-    state = serve_domain(build_store({"hvmloader/bios": "seabios", "data/x": "old", **entries}))
-    return connect(state, TOOLS, Connection(0, privileged=True))
-
-
-class Session:
-    """A server with its state, so that a test reads like a conversation."""
-
-    def __init__(self, dialect: Dialect | None = None) -> None:
-        self.state = server()
-        self.dialect = dialect or Dialect()
-        self.events: list[tuple[int, bytes]] = []
-        """Watch events of the last request: connection, payload."""
-
-    def ask(self, kind: T, payload: bytes = b"", *, key: int = GUEST, tx_id: int = 0) -> bytes:
-        """The reply's payload; an error's name starts with E and ends with nul."""
-        request = Message(kind, 77, tx_id, payload)
-        self.state, outgoing = handle(self.state, key, request, self.dialect)
-        replies = [out for out in outgoing if out.message.type != T.XS_WATCH_EVENT]
-        assert len(replies) == 1, outgoing
-        assert replies[0].connection == key
-        reply = replies[0].message
-        assert (reply.req_id, reply.tx_id) == (77, tx_id)
-        assert reply.type in (kind, T.XS_ERROR)
-        self.events = []
-        for connection, message in outgoing:
-            if message.type == T.XS_WATCH_EVENT:
-                assert (message.req_id, message.tx_id) == (0, 0)
-                self.events.append((connection, message.payload))
-        self.failed = reply.type == T.XS_ERROR
-        return reply.payload
-
-    def error(self, kind: T, payload: bytes = b"", *, key: int = GUEST, tx_id: int = 0) -> str:
-        before = self.state
-        reply = self.ask(kind, payload, key=key, tx_id=tx_id)
-        assert self.failed, reply
-        if kind is not T.XS_TRANSACTION_END:
-            assert self.state == before, "a refused request changes nothing"
-        return reply.rstrip(b"\0").decode()
+from guestsim.daemon import oxenstored
+from guestsim.xenstore import Connection, Dialect, Message, connect, disconnect, handle, reset
 
 
 @pytest.fixture
@@ -104,7 +53,7 @@ def test_directory_lists_in_order_of_creation(s: Session) -> None:
 
 def test_directory_over_4096_bytes_is_too_big(s: Session) -> None:
     for number in range(700):
-        s.ask(T.XS_WRITE, b"data/node%03d\0" % number)
+        s.ask(T.XS_WRITE, b"/local/domain/1/data/node%03d\0" % number, key=TOOLS)
     assert s.error(T.XS_DIRECTORY, b"data\0") == "E2BIG"
 
 
@@ -154,8 +103,6 @@ def test_perms(s: Session) -> None:
     assert s.error(T.XS_SET_PERMS, b"data/x\0n2\0") == "EPERM"
     assert s.error(T.XS_SET_PERMS, b"hvmloader\0n1\0") == "EACCES"
     assert s.error(T.XS_SET_PERMS, b"data/none\0n1\0") == "ENOENT"
-    assert s.error(T.XS_GET_PERMS, b"@releaseDomain\0") == "EACCES"
-    assert s.ask(T.XS_GET_PERMS, b"@releaseDomain\0", key=TOOLS) == b"n0\0"
     assert s.ask(T.XS_SET_PERMS, b"/local/domain/1/data/x\0n2\0", key=TOOLS) == b"OK\0"
 
 
@@ -247,12 +194,20 @@ def test_watch_errors(s: Session) -> None:
     assert s.error(T.XS_WATCH, b"data\0tok\0001\0") == "EINVAL"
     assert s.ask(T.XS_WATCH, b"@introduceDomain\0tok\0") == b"OK\0"
     assert s.events == [(GUEST, b"@introduceDomain\0tok\0")]
+    # A special name may be anything, within its length.
+    assert s.ask(T.XS_WATCH, b"@any thing\xff\0tok\0") == b"OK\0"
+    assert s.events == [(GUEST, b"@any thing\xff\0tok\0")]
+    assert s.ask(T.XS_WATCH, b"@" * 2048 + b"\0tok\0") == b"OK\0"
+    assert s.error(T.XS_WATCH, b"@" * 2049 + b"\0tok\0") == "EINVAL"
 
 
 def test_unwatch(s: Session) -> None:
     s.ask(T.XS_WATCH, b"data\0tok\0")
     assert s.error(T.XS_UNWATCH, b"data\0other\0") == "ENOENT"
     assert s.error(T.XS_UNWATCH, b"data\0") == "EINVAL"
+    # Whether it is a path at all is not looked at.
+    assert s.error(T.XS_UNWATCH, b"da ta\0tok\0") == "ENOENT"
+    assert s.error(T.XS_UNWATCH, b"\0tok\0") == "ENOENT"
     assert s.ask(T.XS_UNWATCH, b"/local/domain/1/data\0tok\0") == b"OK\0"
     s.ask(T.XS_WRITE, b"data/x\0")
     assert s.events == []
@@ -317,18 +272,6 @@ def test_a_change_that_is_removed_with_its_parent_is_told_as_a_change(s: Session
     assert s.events == [(GUEST, b"data/p/q\0tok\0"), (GUEST, b"data/p\0tok\0")]
 
 
-def test_a_write_in_between_makes_the_commit_fail(s: Session) -> None:
-    s.ask(T.XS_WATCH, b"data\0tok\0")
-    s.ask(T.XS_TRANSACTION_START, b"\0")
-    s.ask(T.XS_WRITE, b"data/x\0mine", tx_id=1)
-    s.ask(T.XS_WRITE, b"/local/domain/1/data/y\0theirs", key=TOOLS)
-    assert s.error(T.XS_TRANSACTION_END, b"T\0", tx_id=1) == "EAGAIN"
-    assert s.events == []
-    assert s.ask(T.XS_READ, b"data/x\0") == b"old"
-    assert s.ask(T.XS_READ, b"data/y\0") == b"theirs"
-    assert s.error(T.XS_TRANSACTION_END, b"T\0", tx_id=1) == "ENOENT"
-
-
 def test_transaction_errors(s: Session) -> None:
     assert s.error(T.XS_READ, b"data/x\0", tx_id=9) == "ENOENT"
     assert s.error(T.XS_TRANSACTION_END, b"T\0") == "ENOENT"
@@ -339,17 +282,6 @@ def test_transaction_errors(s: Session) -> None:
     assert s.ask(T.XS_TRANSACTION_START, b"\0") == b"2\0"
     # WATCH and UNWATCH do not look at tx_id.
     assert s.ask(T.XS_WATCH, b"data\0tok\0", tx_id=99) == b"OK\0"
-
-
-def test_domain_path(s: Session) -> None:
-    assert s.ask(T.XS_GET_DOMAIN_PATH, b"7\0") == b"/local/domain/7\0"
-    assert s.ask(T.XS_GET_DOMAIN_PATH, b"007x\0") == b"/local/domain/7\0"
-    assert s.error(T.XS_GET_DOMAIN_PATH, b"") == "EINVAL"
-
-
-def test_introduced(s: Session) -> None:
-    assert s.ask(T.XS_IS_DOMAIN_INTRODUCED, b"1\0", key=TOOLS) == b"T\0"
-    assert s.ask(T.XS_IS_DOMAIN_INTRODUCED, b"9\0", key=TOOLS) == b"F\0"
 
 
 @pytest.mark.parametrize(
@@ -367,7 +299,7 @@ def test_domain_0_only(s: Session, kind: T) -> None:
     assert s.error(kind) == "EACCES"
 
 
-@pytest.mark.parametrize("kind", [15, 16, 20, 22, 23, 26, 99, 0xFFFF, 0xFFFFFFFF])
+@pytest.mark.parametrize("kind", [15, 16, 20, 23, 24, 25, 26, 99, 0xFFFF, 0xFFFFFFFF])
 def test_what_is_not_there_is_enosys(s: Session, kind: int) -> None:
     _, outgoing = handle(s.state, GUEST, Message(kind, 3, 9, b"a\0"))
     assert [out.message for out in outgoing] == [Message(T.XS_ERROR, 3, 9, b"ENOSYS\0")]
@@ -407,6 +339,21 @@ def test_reset_drops_what_the_connection_set_up(s: Session) -> None:
     assert s.ask(T.XS_TRANSACTION_START, b"\0") == b"1\0"
 
 
+def test_what_is_disconnected_hears_nothing(s: Session) -> None:
+    s.state = connect(s.state, OTHER, Connection(2))
+    s.ask(T.XS_WATCH, b"/local/domain/1/data\0o\0", key=OTHER)
+    s.ask(T.XS_SET_PERMS, b"data/x\0b1\0r2\0")
+    assert s.events == [(OTHER, b"/local/domain/1/data/x\0o\0")]
+    s.state = disconnect(s.state, OTHER)
+    s.ask(T.XS_WRITE, b"data/x\0v")
+    assert s.events == []
+    assert handle(s.state, OTHER, Message(T.XS_READ, 1, 0, b"data/x\0")) == (s.state, ())
+    # The same key again is another connection.
+    s.state = connect(s.state, OTHER, Connection(2))
+    s.ask(T.XS_WRITE, b"data/x\0w")
+    assert s.events == []
+
+
 def test_states_that_look_the_same_are_the_same(s: Session) -> None:
     before = s.state
     s.ask(T.XS_WRITE, b"data/x\0new")
@@ -416,3 +363,42 @@ def test_states_that_look_the_same_are_the_same(s: Session) -> None:
     assert hash(s.state) == hash(before)
     s.ask(T.XS_READ, b"data/x\0")
     assert s.state == before
+
+
+def test_the_order_of_a_clients_events() -> None:
+    # In C that of its watches; in OCaml from the root down, and the newest first.
+    deep, top = b"data/x\0%b\0", b"data\0%b\0"
+    for dialect, written, removed in (
+        (Dialect(), [deep % b"1", top % b"2", deep % b"3"], [deep % b"1", deep % b"3", top % b"2"]),
+        (oxenstored.DIALECT, [top % b"2", deep % b"3", deep % b"1"],
+         [top % b"2", deep % b"3", deep % b"1"]),
+    ):  # fmt: skip
+        s = Session(dialect)
+        for watch in (deep % b"1", top % b"2", deep % b"3"):
+            s.ask(T.XS_WATCH, watch)
+        s.ask(T.XS_WRITE, b"data/x\0v")
+        told = [b"data/x\0" + event.split(b"\0")[1] + b"\0" for event in written]
+        assert s.events == [(GUEST, event) for event in told]
+        s.ask(T.XS_RM, b"/local/domain/1/data\0", key=TOOLS)
+        assert s.events == [(GUEST, event) for event in removed]
+
+
+def test_oxenstored_tells_a_removal_to_watches_on_what_is_not_there() -> None:
+    for dialect, heard in ((Dialect(), []), (oxenstored.DIALECT, [(GUEST, b"data/x/none\0n\0")])):
+        s = Session(dialect)
+        s.ask(T.XS_WATCH, b"data/x/none\0n\0")
+        s.ask(T.XS_WATCH, b"data/x/none/deeper\0d\0")
+        s.ask(T.XS_RM, b"data/x\0")
+        assert s.events == heard
+
+
+def test_what_oxenstored_answers_otherwise() -> None:
+    s = Session(oxenstored.DIALECT)
+    assert s.error(T.XS_READ, b"/none\0") == "ENOENT"
+    assert s.error(T.XS_WRITE, b"/none\0v") == "EACCES"
+    assert s.ask(T.XS_RM, b"/none\0") == b"OK\0"
+    assert s.error(T.XS_SET_PERMS, b"data/x\0n2\0") == "EACCES"
+    s.state = connect(s.state, OTHER, Connection(2))
+    s.ask(T.XS_SET_PERMS, b"data/x\0b1\0")
+    s.ask(T.XS_WRITE, b"/local/domain/1/data/x/theirs\0", key=OTHER)
+    assert s.ask(T.XS_GET_PERMS, b"data/x/theirs\0") == b"b1\0"

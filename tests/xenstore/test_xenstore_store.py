@@ -3,7 +3,8 @@ equality and hash by content."""
 
 from __future__ import annotations
 
-from hypothesis import settings
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
@@ -137,3 +138,40 @@ def test_frozen_map_keeps_order_and_compares_by_it() -> None:
     assert hash(one) == hash(FrozenMap({"a": 1}).set("b", 2))
     assert one != FrozenMap({"b": 2, "a": 1})
     assert one.get("x") is None
+
+
+@given(
+    st.integers(0, 80),
+    st.lists(st.tuples(st.booleans(), st.integers(0, 100) | st.integers(0, 5)), max_size=60),
+)
+def test_frozen_map_is_a_dict_that_keeps_its_past(size: int, steps: list[tuple[bool, int]]) -> None:
+    # Large maps are kept in layers, small ones are not: it must not show.
+    first: FrozenMap[int, int] = FrozenMap(dict.fromkeys(range(size), 0))
+    current, model = first, dict(first.items())
+    past = [(current, dict(model))]
+    for step, (setting, key) in enumerate(steps):
+        if setting or key not in model:
+            current = current.set(key, step)
+            model[key] = step
+        else:
+            current = current.without(key)
+            del model[key]
+        assert len(current) == len(model)
+        assert (current.get(key), key in current) == (model.get(key), key in model)
+        past.append((current, dict(model)))
+    for found, expected in reversed(past):
+        assert list(found.items()) == list(expected.items())
+        assert found == FrozenMap(expected)
+        assert hash(found) == hash(FrozenMap(expected))
+    with pytest.raises(KeyError):
+        first.without(-1)
+    with pytest.raises(KeyError):
+        first[-1]
+
+
+def test_a_change_of_a_large_map_copies_little() -> None:
+    large = FrozenMap(dict.fromkeys(range(10000), 0))
+    changed = large.set(5, 1).set(-1, 1).without(7)
+    assert changed._base is large._base
+    assert changed._changed.keys() == {5, 7}
+    assert changed._added == {-1: 1}

@@ -6,7 +6,7 @@ import pytest
 
 from guestsim.errors import InputError
 from guestsim.xenstore import build_store
-from guestsim.xenstore.permission import Access, Permission, format_permission, parse_permission
+from guestsim.xenstore.permission import Access, Permission
 
 READABLE = (Permission(0, Access.NONE), Permission(1, Access.READ))
 OWN = (Permission(1, Access.NONE), Permission(0, Access.READ))
@@ -62,15 +62,3 @@ def test_permissions(path: str, permissions: tuple[Permission, ...]) -> None:
 def test_a_wrong_path_is_the_users_error(path: str) -> None:
     with pytest.raises(InputError, match="not a xenstore path"):
         build_store({path: "x"})
-
-
-@pytest.mark.parametrize("text", ["n0", "r1", "w32753", "b7"])
-def test_permission_text(text: str) -> None:
-    entry = parse_permission(text)
-    assert entry is not None
-    assert format_permission(entry) == text
-
-
-@pytest.mark.parametrize("text", ["", "n", "x1", "r-1", "r1 ", "r123456", "1r"])
-def test_not_a_permission(text: str) -> None:
-    assert parse_permission(text) is None

@@ -1,0 +1,69 @@
+"""A request and its client: what was asked, and what the client may do."""
+
+from __future__ import annotations
+
+from guestsim.xenstore.dialect import Dialect
+from guestsim.xenstore.message import Message
+from guestsim.xenstore.path import absolute, canonical
+from guestsim.xenstore.permission import Permissions, access_of
+from guestsim.xenstore.state import Connection
+
+__all__ = ["Asking", "Refusal"]
+
+
+class Refusal(Exception):  # noqa: N818 (a guest's mistake, not an error of ours)
+    """The request fails: it gets an ERROR with this name. Never leaves `server.handle`.
+
+    Raised before the request has changed the store. A transaction may remember what the request
+    has looked at, and that it cannot be committed; a failed TRANSACTION_END has ended it.
+    """
+
+    def __init__(self, error: str) -> None:
+        super().__init__(error)
+        self.error = error
+
+
+class Asking:
+    """A request, its client, and the server's ways."""
+
+    def __init__(
+        self, key: int, connection: Connection, message: Message, dialect: Dialect
+    ) -> None:
+        self.key = key
+        self.connection = connection
+        self.message = message
+        self.dialect = dialect
+        self.target: int | None = None
+        """The domain whose rights the client has, too."""
+
+    def strings(self) -> list[bytes]:
+        """The payload's nul-terminated strings; bytes behind the last nul are left out."""
+        return self.message.payload.split(b"\0")[:-1]
+
+    def one_string(self) -> bytes:
+        """The payload, if it is one nul-terminated string."""
+        payload = self.message.payload
+        if not payload or payload.find(b"\0") != len(payload) - 1:
+            raise Refusal("EINVAL")
+        return payload[:-1]
+
+    def path(self, raw: bytes) -> str:
+        """The canonical path that the client means."""
+        path = canonical(raw, self.connection.base)
+        if path is None:
+            raise Refusal("EINVAL")
+        return path
+
+    def absolute(self, raw: bytes) -> str:
+        """The path that the client means, valid or not."""
+        return absolute(raw, self.connection.base)
+
+    @property
+    def bound(self) -> bool:
+        """Whether permissions and quotas bind the client."""
+        return not self.connection.privileged
+
+    def access(self, permissions: Permissions) -> int:
+        """What the client may do with a node that has these."""
+        client = self.connection
+        return access_of(client.domid, client.privileged, permissions, self.target)

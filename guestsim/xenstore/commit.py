@@ -1,0 +1,103 @@
+"""The end of a transaction.
+
+Source: `do_transaction_end` and `finalize_transaction` of tools/xenstored/transaction.c;
+`transaction_replay` of tools/ocaml/xenstored/process.ml. Before it replays, oxenstored tries to put
+the smallest subtree that holds all that the transaction touched into the store
+(`Transaction.commit`); where that succeeds, a replay would have given the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import msgspec
+
+from guestsim.abi.xs_wire import XsdSockmsgType
+from guestsim.xenstore.asking import Refusal
+from guestsim.xenstore.call import Call
+from guestsim.xenstore.events import change_events
+from guestsim.xenstore.message import Message
+from guestsim.xenstore.transaction import Logged, Tracked, Transaction
+
+__all__ = ["REPLAYED", "Handlers", "commit"]
+
+Handlers = Mapping[int, Callable[[Call], bytes]]
+
+REPLAYED = frozenset(
+    {
+        XsdSockmsgType.XS_DIRECTORY,
+        XsdSockmsgType.XS_READ,
+        XsdSockmsgType.XS_GET_PERMS,
+        XsdSockmsgType.XS_GET_DOMAIN_PATH,
+        XsdSockmsgType.XS_WRITE,
+        XsdSockmsgType.XS_MKDIR,
+        XsdSockmsgType.XS_RM,
+        XsdSockmsgType.XS_SET_PERMS,
+    }
+)
+"""What can be replayed (`function_of_type_simple_op`); another known request cannot."""
+
+
+def commit(call: Call, ended: Transaction, handlers: Handlers) -> None:
+    """Do to the store what the transaction has done to its view, and tell of it.
+
+    It must have been left. EAGAIN on a conflict. `handlers`: what answers a request again.
+    """
+    if isinstance(ended, Tracked):
+        _commit(call, ended)
+    elif ended.writes:
+        done = ended if call.tree is ended.base else _replay(call, ended, handlers)
+        if done is None:
+            raise Refusal("EAGAIN")
+        call.store = done.view
+        for kind, path in done.writes:
+            call.tell_logged(kind, path, ended.base, done.view)
+
+
+def _commit(call: Call, ended: Tracked) -> None:
+    if ended.failed:
+        raise Refusal("ENOMEM")
+    if ended.torn is not None:
+        raise Refusal("EAGAIN")
+    if ended.made and call.bound:
+        _check_nodes(call, ended)
+    call.store = ended.view
+    for path, touch in ended.touched.items():
+        if touch.changed and path not in ended.made:
+            call.wrote(path)
+    for path in ended.made:
+        call.wrote(path, made=True)
+    listeners = call.listeners()
+    for path, touch in ended.touched.items():
+        if touch.told:
+            old = () if touch.old is None else (touch.old,)
+            call.events += change_events(listeners, ended.view, path, exact=touch.exact, old=old)
+
+
+def _check_nodes(call: Call, ended: Tracked) -> None:
+    before, after, quotas = call.tree.owned, ended.view.owned, call.dialect.quotas
+    changed = {owner for owner, count in after.items() if count != before.get(owner)}
+    if any(
+        after.get(owner, 0) >= quotas.nodes for owner in {call.connection.domid, *changed} - {0}
+    ):
+        raise Refusal(quotas.nodes_error)
+
+
+def _replay(call: Call, ended: Logged, handlers: Handlers) -> Logged | None:
+    """The transaction, done again on the store as it is now; None if one of its requests would be
+    answered in another way."""
+    again = Logged(call.tree, call.tree)
+    for step in ended.steps:
+        trial = call.again(Message(step.kind, 0, call.message.tx_id, step.payload), again)
+        try:
+            if step.kind not in REPLAYED:
+                return None
+            kind, reply = step.kind, handlers[step.kind](trial)
+        except Refusal as refusal:
+            kind, reply = XsdSockmsgType.XS_ERROR, refusal.error.encode() + b"\0"
+        if (kind, reply) != (step.reply_kind, step.reply):
+            return None
+        done = trial.transaction
+        assert isinstance(done, Logged)
+        again = msgspec.structs.replace(done, view=trial.tree)
+    return again

@@ -1,0 +1,74 @@
+"""Where servers differ and a guest can see it."""
+
+from __future__ import annotations
+
+import msgspec
+
+__all__ = ["Dialect", "Quotas"]
+
+
+class Quotas(msgspec.Struct, frozen=True, kw_only=True):
+    """What a domain without privilege may have, and the errors for more. The defaults are those of
+    C xenstored 4.17 (`quota_*` in tools/xenstored/core.c). None: no limit.
+
+    Limits that the real servers check one too late are given here as they are enforced.
+    """
+
+    nodes: int = 1000
+    """Nodes that a domain owns."""
+    nodes_error: str = "ENOSPC"
+    watches: int = 129
+    """`quota_nb_watch_per_domain` is 128, and compared before the new one is counted."""
+    watches_error: str = "E2BIG"
+    transactions: int = 11
+    """Open at once. `quota_max_transaction` is 10, compared like the watches."""
+    transactions_error: str = "ENOSPC"
+    permissions: int | None = 5
+    """Entries of a node; ENOSPC."""
+    record: int | None = 2047
+    """Bytes of a node as C xenstored keeps it: 24, and 8 for each permission, and the value, and
+    the names of its children with a nul behind each. ENOSPC. `quota_max_entry_size` is 2048."""
+    value: int | None = None
+    """Bytes of a value, the tools' too; E2BIG."""
+    touched: int | None = 1024
+    """Nodes that a transaction looks at or changes; ENOSPC, and it cannot be committed."""
+    requests: int | None = None
+    """Requests in a transaction; EQUOTA."""
+
+
+class Dialect(msgspec.Struct, frozen=True, kw_only=True):
+    """One server's ways. The defaults are C xenstored's of 4.17; the values of the others stand
+    in `guestsim.daemon`, with their source."""
+
+    control_ok: bool = False
+    """CONTROL from a domain without privilege is answered OK, and ignored, not EACCES."""
+    unknown_transaction: str = "ENOENT"
+    """The error for a tx_id that is not open."""
+    transaction_first: bool = False
+    """The tx_id is looked up even for a request that is refused for its type."""
+    events_first: bool = True
+    """A change's events go out before the reply to it."""
+    events_by_path: bool = False
+    """A client's events for one change come in the order of the watched paths, from the root down
+    and the newest watch first; not in the order of registration. A removal is told for the node
+    first and then for what is watched below, be it there or not; not from the leaves up."""
+    sorted_directory: bool = False
+    """DIRECTORY gives names in ascending order; not in that of creation."""
+    directory_part: bool = True
+    """There is a DIRECTORY_PART."""
+    hides_missing: bool = True
+    """That a node is missing is told only to those who have the right to the nearest node above
+    it; EACCES for others."""
+    creator_owns: bool = True
+    """A domain without privilege owns what it creates; else the parent's owner does."""
+    special_perms: bool = False
+    """GET_PERMS works on special names."""
+    owner_error: str = "EPERM"
+    """The error for giving a node of one's own away."""
+    replays: bool = False
+    """A transaction works on the store as it was at its start, and is committed if all its requests
+    would be answered in the same way again. Else it sees each node as it is when it first looks,
+    and is committed if no node that it has looked at was changed since."""
+    watch_depth: bool = False
+    """WATCH takes a depth (XENSTORE_SERVER_FEATURE_WATCHDEPTH)."""
+    quotas: Quotas = Quotas()
