@@ -8,7 +8,7 @@ import pytest
 
 from guestsim.abi.xs_wire import Interface
 from guestsim.daemon import MODELS, DaemonConfig, make
-from guestsim.trace import Actor, Burst, Kind
+from guestsim.trace import Actor, Burst, Flag, Kind
 from guestsim.trace.ops import ANSWERED
 from guestsim.trace.shared import SHARED_SIZE, load, store
 from guestsim.xenstore import Message, build_store
@@ -27,7 +27,9 @@ def straight_on(which: Actor, count: int) -> list[tuple[Burst, int]]:
             if op.kind is Kind.STORE:
                 store(memory, op.address, op.size, op.value)
         op = burst.ops[-1]
-        if op.kind is Kind.WAIT:
+        if op.flags & Flag.POLL:
+            value = 0
+        elif op.kind is Kind.WAIT:
             if not count:
                 return done
             count -= 1

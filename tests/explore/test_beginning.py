@@ -150,7 +150,7 @@ def test_rules_know_what_came_before(model: MemoryModel, begins: int) -> None:
     def guest_alone(execution: Execution) -> None:
         execution.run_steps(0, begins)
 
-    rules = Rules(0, step, lambda event: event.op.kind is Kind.STORE, lambda event: frozenset())
+    rules = Rules(0, step, lambda event: event.op.kind is Kind.STORE, lambda _event: frozenset())
     begin: Beginning = begin_after(guest_alone, [GUEST, DAEMON], MEMORY)
     found = explore([GUEST, DAEMON], MEMORY, begin=begin, rules=rules, model=model)
     run = found.violations["twice"].run

@@ -312,7 +312,7 @@ RULES = Rules(
     initial=(),
     step=_judge,
     concerned=lambda what: what.op.kind is not Kind.FENCE,
-    looks=lambda what: frozenset({"req_cons", "req_prod"}),
+    looks=lambda _what: frozenset({"req_cons", "req_prod"}),
 )
 
 
