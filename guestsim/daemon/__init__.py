@@ -8,9 +8,19 @@ from typing import Any
 from guestsim.daemon import oxenstored, rfc_v2, xenstored
 from guestsim.daemon.actor import GeneratorActor, Point
 from guestsim.daemon.config import DaemonConfig, Mistake
+from guestsim.daemon.visits import VISITS, Visits
 from guestsim.xenstore import Store
 
-__all__ = ["MODELS", "DaemonConfig", "GeneratorActor", "Mistake", "Point", "make"]
+__all__ = [
+    "MODELS",
+    "VISITS",
+    "DaemonConfig",
+    "GeneratorActor",
+    "Mistake",
+    "Point",
+    "Visits",
+    "make",
+]
 
 MODELS: dict[str, Callable[[DaemonConfig, Store], GeneratorActor[Any]]] = {
     "xenstored": xenstored.make,

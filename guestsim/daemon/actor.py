@@ -60,6 +60,10 @@ class GeneratorActor(Generic[S]):
             return self._collect(*self._begin(end.value))
         return self._collect(Point(point.state, (*point.fed, value)), live, op)
 
+    def stand_at(self, state: S) -> Burst:
+        """Go on from this checkpoint."""
+        return self._collect(*self._begin(state))
+
     def key(self, point: Any) -> Hashable:
         """The state and the values since: all that the future depends on."""
         key: Hashable = point

@@ -27,10 +27,10 @@ the main loop catches: a message taken from the queue is lost, and the daemon go
 A header that announces more than 4096 bytes is taken to announce 4096 (partial.ml, `of_string`).
 
 Simplified: the second half of a reply that goes over the ring's end is copied by the C library,
-whose pieces depend on the processor; here they are those of the first half. Quotas are not
-modelled. The upstream code leaves a closed connection's watches in the table that events are
-matched against (`Connections.t.watches`), only the connection's own table is cleared; here they are
-gone, as docs/misc/xenstore-ring.txt promises.
+whose pieces depend on the processor; here they are those of the first half. The limits on replies
+and events that wait (1024 each) are not modelled. The upstream code leaves a closed connection's
+watches in the table that events are matched against (`Connections.t.watches`), only the
+connection's own table is cleared; here they are gone, as docs/misc/xenstore-ring.txt promises.
 
 `DaemonConfig.mistake` makes it close the ring wrongly, in one of four ways that no release does.
 """
@@ -64,7 +64,17 @@ from guestsim.daemon.parts import (
 )
 from guestsim.daemon.words import reply_note, request_note
 from guestsim.trace import Kind, Op, Site
-from guestsim.xenstore import Dialect, Message, ServerState, Store, handle, reset, serve_domain
+from guestsim.xenstore import (
+    Dialect,
+    Message,
+    Outgoing,
+    Quotas,
+    ServerState,
+    Store,
+    handle,
+    reset,
+    serve_domain,
+)
 
 __all__ = ["DIALECT", "Phase", "RingDaemon", "State", "make"]
 
@@ -73,11 +83,36 @@ DIALECT = Dialect(
     unknown_transaction="EIO",
     transaction_first=True,
     events_first=False,
+    events_by_path=True,
+    sorted_directory=True,
+    directory_part=False,
+    hides_missing=False,
+    creator_owns=False,
+    special_perms=True,
+    owner_error="EACCES",
+    replays=True,
+    quotas=Quotas(
+        nodes_error="EQUOTA",
+        watches=101,
+        watches_error="EQUOTA",
+        transactions_error="EQUOTA",
+        permissions=None,
+        record=None,
+        value=2048,
+        touched=None,
+        requests=1024,
+    ),
 )
 """process.ml: `do_debug` answers a domain that is not domain 0 with OK and does nothing, so a ring
 of zeroes (CONTROL requests of length zero) is answered by OKs; `process_packet` looks up the tx_id
 before all else and outside of what `input_handle_error` catches, hence EIO; `reply_ack` sends the
-reply before the events."""
+reply before the events; `transaction_replay`. connections.ml: `fire_watches`. symbol.ml and
+store.ml: children are kept in the order of their names (`ls`), a new node takes its parent's
+permissions with the owner (`path_write`), a missing one raises whoever asks (`read`), to give a
+node away is a denied permission (`setperms`). op.ml: there is no DIRECTORY_PART. quota.ml,
+define.ml, connection.ml (`add_watch` and `start_transaction` compare before they count),
+transaction.ml (`check_quota_exn`): the quotas. EQUOTA is in no list of errors that a client might
+have."""
 
 _MOST_CREDIT = 4
 
@@ -113,6 +148,8 @@ class State(msgspec.Struct, frozen=True):
     """`io_credit`, with `wakes` "event"."""
     bad: tuple[int, int] | None = None
     """The domain is marked bad: req_cons and req_prod that did not belong together."""
+    aside: tuple[Outgoing, ...] = ()
+    """What the requests caused for other connections: there are none unless somebody visits."""
 
 
 Steps = Generator[Op, int, State]
@@ -221,7 +258,11 @@ class RingDaemon:
         domid = self._config.domid
         server, outgoing = handle(state.server, domid, message, DIALECT)
         sent = tuple(out.message.encode() for out in outgoing if out.connection == domid)
-        return _with(state, server=server, received=b"", queue=(*state.queue, *sent))
+        state = _with(state, server=server, received=b"", queue=(*state.queue, *sent))
+        if len(sent) < len(outgoing):
+            others = tuple(out for out in outgoing if out.connection != domid)
+            state = _with(state, aside=(*state.aside, *others))
+        return state
 
     def _output(self, state: State) -> Steps:
         """`do_output`, down to one `ml_interface_write`; then what the main loop does next."""
@@ -279,7 +320,7 @@ class RingDaemon:
             yield op
         yield from self._halt_if_bad(state)
         server = reset(state.server, self._config.domid, restart_ids=True)
-        return State(state.phase, server, again=state.again, credit=state.credit)
+        return State(state.phase, server, again=state.again, credit=state.credit, aside=state.aside)
 
     def _looped(self, state: State) -> State:
         """The end of a pass: it has used up a credit."""

@@ -19,13 +19,14 @@ may have it advertise bits. With `reconnection` among them it keeps what docs/mi
 promises. No real xenstored does that, so the way is ours: at the top of each pass it loads
 `connection`, and if it is not 0 it does what INTRODUCE does (`domain_conn_reset`).
 
-Not modelled: quotas, the limit on requests in flight, and the write rate limit, all of which make
-`domain_can_read` say no without a look at the ring.
+While 20 replies wait, `domain_can_read` says no without a look at the ring
+(`quota_req_outstanding`). Not modelled: requests that count on because another domain has not taken
+their events, the quota of memory, and the write rate limit, which stop it in the same way.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from enum import Enum
 from typing import NamedTuple
 
@@ -59,6 +60,7 @@ from guestsim.trace import Kind, Op, Sample, Site
 from guestsim.xenstore import (
     Dialect,
     Message,
+    Outgoing,
     ServerState,
     Store,
     handle,
@@ -67,11 +69,22 @@ from guestsim.xenstore import (
     serve_domain,
 )
 
-__all__ = ["DIALECT", "Phase", "Policy", "RingDaemon", "State", "make"]
+__all__ = [
+    "DIALECT",
+    "Phase",
+    "Policy",
+    "RingDaemon",
+    "State",
+    "make",
+    "make_with",
+    "queued",
+]
 
 DIALECT = Dialect()
 """CONTROL is domain 0's alone (`XS_FLAG_PRIV` in `wire_funcs`): a CONTROL of length zero, which is
 what a ring of zeroes holds, is answered EACCES. An unknown tx_id is ENOENT."""
+
+_OUTSTANDING = 20
 
 
 class Phase(Enum):
@@ -102,6 +115,8 @@ class State(msgspec.Struct, frozen=True):
     """Replies and events, encoded, that are not out yet; the first may be in part."""
     sent: int = 0
     """How much of the first is out."""
+    aside: tuple[Outgoing, ...] = ()
+    """What the requests caused for other connections: there are none unless somebody visits."""
 
 
 class Policy(NamedTuple):
@@ -114,6 +129,7 @@ class Policy(NamedTuple):
     """It looks at the field behind that one, and closes the ring when it is not 0."""
     drops: bool
     """A close reaches the layers above the ring."""
+    dialect: Dialect = DIALECT
 
 
 Steps = Generator[Op, int, State]
@@ -192,7 +208,8 @@ class RingDaemon:
 
     def _close(self, state: State) -> Steps:
         if self._policy.drops:
-            state = State(Phase.CLOSE, reset(state.server, self._config.domid))
+            server = reset(state.server, self._config.domid)
+            state = State(Phase.CLOSE, server, aside=state.aside)
         yield from self._zero()
         yield from self._reopen()
         return _at(state, Phase.CAN_READ)
@@ -212,12 +229,14 @@ class RingDaemon:
         yield notify(self._config.port, self._reset)
 
     def _look_for_input(self, state: State) -> Steps:
-        if not (yield from self._readable()):
+        if not (yield from self._readable(state)):
             return _at(state, Phase.CAN_WRITE)
         header = len(state.received) < XSD_HEADER_SIZE
         return _at(state, Phase.READ_HEADER if header else Phase.READ_BODY)
 
-    def _readable(self) -> Generator[Op, int, bool]:
+    def _readable(self, state: State) -> Generator[Op, int, bool]:
+        if len(state.out) >= _OUTSTANDING and _replies(state.out) >= _OUTSTANDING:
+            return False
         prod, cons = self._can_read
         return (yield prod) != (yield cons)
 
@@ -246,13 +265,14 @@ class RingDaemon:
         message = parse(received)
         if not isinstance(message, Message):
             return _at(msgspec.structs.replace(state, received=received), Phase.CAN_WRITE)
-        server, outgoing = handle(state.server, self._config.domid, message, DIALECT)
-        out = list(state.out)
-        for key, sent in outgoing:
-            encoded = sent.encode()
-            if key == self._config.domid and not _duplicate(sent, encoded, out):
-                out.append(encoded)
-        return State(Phase.CAN_WRITE, server, b"", tuple(out), state.sent)
+        dialect = self._policy.dialect
+        server, outgoing = handle(state.server, self._config.domid, message, dialect)
+        mine = [item.message for item in outgoing if item.connection == self._config.domid]
+        out = queued(state.out, mine)
+        aside = state.aside
+        if len(mine) < len(outgoing):
+            aside += tuple(item for item in outgoing if item.connection != self._config.domid)
+        return State(Phase.CAN_WRITE, server, b"", out, state.sent, aside)
 
     def _receive(self, received: bytes, size: int, base: int) -> Generator[Op, int, bytes]:
         """`readchn`: as much as is there of what is missing of `size` bytes, without going
@@ -291,7 +311,8 @@ class RingDaemon:
         first = state.out[0]
         sent = yield from self._send(state, len(first))
         if sent == len(first):
-            return State(Phase.SETTLE, state.server, state.received, state.out[1:])
+            left = state.out[1:]
+            return State(Phase.SETTLE, state.server, state.received, left, aside=state.aside)
         return _at(msgspec.structs.replace(state, sent=sent), Phase.SETTLE)
 
     def _send(self, state: State, end: int) -> Generator[Op, int, int]:
@@ -321,7 +342,7 @@ class RingDaemon:
 
     def _settle(self, state: State) -> Steps:
         """`initialize_fds`: is there work left?"""
-        if (yield from self._readable()):
+        if (yield from self._readable(state)):
             return _at(state, Phase.POLL)
         more = (yield from self._writable()) and bool(state.out)
         return _at(state, Phase.POLL if more else Phase.SLEEP)
@@ -339,7 +360,10 @@ def make(config: DaemonConfig, contents: Store) -> GeneratorActor[State]:
     """C xenstored, serving the domain of `config` from the store `contents`."""
     features = config.features or 0
     closes = bool(features & ServerFeature.XENSTORE_SERVER_FEATURE_RECONNECTION)
-    return make_with(config, contents, Policy("xenstored", features, closes, drops=True))
+    depth = bool(features & ServerFeature.XENSTORE_SERVER_FEATURE_WATCHDEPTH)
+    dialect = msgspec.structs.replace(DIALECT, watch_depth=depth)
+    policy = Policy("xenstored", features, closes, drops=True, dialect=dialect)
+    return make_with(config, contents, policy)
 
 
 def make_with(config: DaemonConfig, contents: Store, policy: Policy) -> GeneratorActor[State]:
@@ -349,17 +373,25 @@ def make_with(config: DaemonConfig, contents: Store, policy: Policy) -> Generato
 
 
 def _at(state: State, phase: Phase) -> State:
-    return State(phase, state.server, state.received, state.out, state.sent)
+    return State(phase, state.server, state.received, state.out, state.sent, state.aside)
 
 
 def _length(received: bytes) -> int:
     return int.from_bytes(received[12:16], "little")
 
 
-def _duplicate(message: Message, encoded: bytes, out: list[bytes]) -> bool:
-    """Whether the same watch event is waiting already (`send_event`); special ones always go."""
-    return (
-        message.type == XsdSockmsgType.XS_WATCH_EVENT
-        and not message.payload.startswith(b"@")
-        and encoded in out
-    )
+def _replies(out: tuple[bytes, ...]) -> int:
+    event = XsdSockmsgType.XS_WATCH_EVENT.to_bytes(4, "little")
+    return sum(not message.startswith(event) for message in out)
+
+
+def queued(out: tuple[bytes, ...], messages: Iterable[Message]) -> tuple[bytes, ...]:
+    """`out` with `messages`, without watch events that wait in it already (`send_event`); special
+    ones always go."""
+    queue = list(out)
+    for message in messages:
+        encoded = message.encode()
+        event = message.type == XsdSockmsgType.XS_WATCH_EVENT
+        if not (event and not message.payload.startswith(b"@") and encoded in queue):
+            queue.append(encoded)
+    return tuple(queue)
