@@ -1,4 +1,4 @@
-"""The command line: `guestsim check | mutants | run | replay | images | schema`.
+"""The command line: `guestsim check | mutants | run | replay | serve | images | schema`.
 
 Exit status: 0 all as expected; 1 an expectation failed; 2 the input is wrong; 3 inconclusive;
 4 guestsim itself is wrong.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -20,6 +21,20 @@ from rich.text import Text
 from typer.exceptions import TyperException
 
 from guestsim import __version__
+from guestsim.cli_options import (
+    AllOption,
+    ConsoleOption,
+    DebugOption,
+    ImageOption,
+    JobsOption,
+    SaveOption,
+    SocketOption,
+    SourceOption,
+    StopAtOption,
+    WidthOption,
+    budget_of,
+    images_of,
+)
 from guestsim.errors import GuestsimError, InputError, InternalError
 from guestsim.report.as_json import check_json
 from guestsim.report.console import make_console
@@ -39,14 +54,20 @@ from guestsim.runner import (
 )
 from guestsim.runner.mutants import refuse_what_is_no_mutant, score
 from guestsim.runner.once import scenario_of
-from guestsim.runner.symbolize import symbolize
+from guestsim.runner.source import Sources
+from guestsim.runner.symbolize import Symbolizer
+from guestsim.runner.visit import visiting
 from guestsim.scenario import Scenario, find, load, schema
+from guestsim.serve import Listener, new_hub
+from guestsim.serve import serve as serve_clients
 from guestsim.trace import Outcome
 from guestsim.trace.results import Result, Verdict
 
 __all__ = ["main"]
 
 OK, FAILED, WRONG_INPUT, INCONCLUSIVE, OUR_FAULT = range(5)
+TYPER_INTERRUPTED = 130
+"""What typer makes of Ctrl-C."""
 
 app = typer.Typer(
     name="guestsim",
@@ -55,31 +76,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-
-ImageOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--image",
-        metavar="NAME=PATH",
-        help="Use the ELF file PATH for the stage NAME of the boot chain. May be repeated.",
-    ),
-]
-AllOption = Annotated[bool, typer.Option("--all", help="Show every op, without folding.")]
-ConsoleOption = Annotated[
-    bool, typer.Option("--console", help="Show what the guest printed, after the timeline.")
-]
-JobsOption = Annotated[
-    int | None,
-    typer.Option("-j", "--jobs", min=1, help="Processes; default: one for each core."),
-]
-WidthOption = Annotated[
-    int | None,
-    typer.Option(min=40, help="Columns to print; default: the terminal's, 120 in a pipe."),
-]
-SaveOption = Annotated[
-    Path | None,
-    typer.Option("--save", metavar="FILE", help="Write the schedule, for `guestsim replay`."),
-]
 
 
 @app.callback(invoke_without_command=True)
@@ -135,10 +131,10 @@ def check(
 ) -> None:
     """Run scenarios and judge them against what they expect."""
     options = Options(
-        images=_images(image),
+        images=images_of(image),
         witnesses=witnesses or (json.with_name(f"{json.stem}-witnesses") if json else None),
-        seconds=_budget(budget, "s"),
-        states=_budget(budget, ""),
+        seconds=budget_of(budget, "s"),
+        states=budget_of(budget, ""),
         reduce=reductions,
         twice=twice,
         validate=validate,
@@ -190,30 +186,47 @@ def run(
     full: AllOption = False,
     console: ConsoleOption = False,
     save: SaveOption = None,
+    socket: SocketOption = None,
+    stop_at: StopAtOption = None,
     image: ImageOption = None,
+    debug: DebugOption = None,
+    source: SourceOption = None,
     width: WidthOption = None,
 ) -> None:
     """Run one execution of a scenario and print its timeline."""
-    scenario, *others = load(path)
-    setup = set_up(scenario, _images(image))
-    with live_progress([scenario.name]) as shown:
-        result, schedule = run_once(
-            scenario, setup, seed=seed, outcome=outcome, progress=partial(shown.report, 0)
-        )
-    if fewer and result.outcome is not None:
-        scenario = shrink(scenario, result.outcome, Options(images=_images(image)))
-        setup = set_up(scenario, _images(image))
-        result, schedule = run_once(scenario, setup, outcome=result.outcome)
-        requests = tuple(stage.requests or () for stage in scenario.boot.stages)
-        schedule = msgspec.structs.replace(schedule, requests=requests)
+    if stop_at is not None and socket is None:
+        raise InputError("--stop-at: belongs to --socket")
+    visits = nullcontext() if socket is None else visiting(socket, stop_at, _say)
+    with visits as visit:
+        sources = Sources(source or ())
+        scenario, *others = load(path)
+        setup = set_up(scenario, images_of(image))
+        symbols = Symbolizer(setup.images, debug or ())
+        with live_progress([scenario.name]) as shown:
+            result, schedule = run_once(
+                scenario, setup, seed=seed, outcome=outcome, progress=partial(shown.report, 0)
+            )
+        if fewer and result.outcome is not None:
+            scenario = shrink(scenario, result.outcome, Options(images=images_of(image)))
+            setup = set_up(scenario, images_of(image))
+            result, schedule = run_once(scenario, setup, outcome=result.outcome)
+            requests = tuple(stage.requests or () for stage in scenario.boot.stages)
+            schedule = msgspec.structs.replace(schedule, requests=requests)
+        if visit is not None:
+            result = visit.run(schedule, scenario, setup)
+    changes = visit.changes if visit is not None else []
     out = make_console(sys.stdout, width=width)
     out.print(Text(scenario.title, style="bold"))
     if others:
         names = ", ".join(f"#{other.variant}" for other in others)
         out.print(Text(f"this is {scenario.name}; the file also has {names}", style="dim"))
     out.print()
-    render(symbolize(result, setup.images), setup.names, out, full=full)
-    _after(out, setup.guest.console, setup.guest.notices, show=console)
+    render(symbols.run(result), setup.names, out, full=full, source=sources)
+    _after(out, setup.guest.console, symbols.notices(setup.guest.notices), show=console)
+    for change in changes:
+        out.print(Text(f"  changed by hand at step {change.step}: {change.request}", style="dim"))
+    if changes and save is not None:
+        raise InputError(f"{save}: not written: a run that was changed by hand cannot be replayed")
     if save is not None:
         save_schedule(schedule, scenario, save)
     if result.outcome is None:
@@ -226,10 +239,14 @@ def replay(
     full: AllOption = False,
     console: ConsoleOption = False,
     image: ImageOption = None,
+    debug: DebugOption = None,
+    source: SourceOption = None,
     width: WidthOption = None,
 ) -> None:
     """Replay a schedule exactly, or say at which step it does not fit."""
-    schedule, scenario, setup = scenario_of(path, _images(image))
+    sources = Sources(source or ())
+    schedule, scenario, setup = scenario_of(path, images_of(image))
+    symbols = Symbolizer(setup.images, debug or ())
     try:
         result = replay_once(schedule, setup, max_ops=scenario.search.max_ops, go_on=True)
     except InputError as error:
@@ -237,8 +254,40 @@ def replay(
     out = make_console(sys.stdout, width=width)
     out.print(Text(schedule.title or scenario.title, style="bold"))
     out.print()
-    render(symbolize(result, setup.images), setup.names, out, full=full)
-    _after(out, setup.guest.console, setup.guest.notices, show=console)
+    render(symbols.run(result), setup.names, out, full=full, source=sources)
+    _after(out, setup.guest.console, symbols.notices(setup.guest.notices), show=console)
+
+
+@app.command()
+def serve(
+    socket: Annotated[
+        Path,
+        typer.Option(
+            "--socket", metavar="PATH", help="Make the socket there; for your own user only."
+        ),
+    ],
+    store: Annotated[
+        Path | None,
+        typer.Option(
+            "--store",
+            metavar="FILE",
+            help="Begin with the [store] of this TOML file. Default: an empty store.",
+        ),
+    ] = None,
+    trace: Annotated[bool, typer.Option("--trace", help="Print every message.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing.")] = False,
+) -> None:
+    """Be a xenstored on a Unix socket, until Ctrl-C: for xenstore-ls, libxenstore and the like."""
+    say = _ignore if quiet else _say
+    tell = _ignore if quiet else partial(print, flush=True)
+
+    def ready(listener: Listener) -> None:
+        if listener.took_over:
+            say(f"{listener.path}: nobody listened on the socket that was there; replaced")
+        tell(f"ready: export XENSTORED_PATH={listener.path.absolute()}")
+
+    hub = new_hub(store, partial(print, flush=True) if trace else None)
+    serve_clients(hub, socket, ready=ready, say=say)
 
 
 @app.command()
@@ -267,6 +316,8 @@ def main() -> None:
     except (GuestsimError, TyperException) as error:
         status = _complain(error, WRONG_INPUT)
     except KeyboardInterrupt:
+        status = TYPER_INTERRUPTED
+    if status == TYPER_INTERRUPTED:
         print("guestsim: interrupted: incomplete", file=sys.stderr)
         status = INCONCLUSIVE
     sys.exit(status if isinstance(status, int) else OK)
@@ -298,32 +349,18 @@ def _run_all(scenarios: list[Scenario], options: Options, jobs: int | None) -> l
     return results
 
 
-def _budget(limits: list[str] | None, unit: str) -> int | None:
-    """The budget in seconds (unit "s": `30s`) or in states (`100000`), None where there is none."""
-    found = None
-    for limit in limits or ():
-        number = limit.removesuffix("s")
-        if not number.isdecimal() or not int(number):
-            raise InputError(f"--budget {limit}: write seconds (30s) or states (100000)")
-        if limit == number + unit:
-            found = int(number)
-    return found
-
-
 def _complain(error: GuestsimError | TyperException, status: int) -> int:
     text = error.format_message() if isinstance(error, TyperException) else str(error)
     print(f"guestsim: {' '.join(text.split())}", file=sys.stderr)
     return status
 
 
-def _images(options: list[str] | None) -> dict[str, Path]:
-    images = {}
-    for option in options or ():
-        name, equals, path = option.partition("=")
-        if not (name and equals and path):
-            raise InputError(f"--image {option}: write NAME=PATH")
-        images[name] = Path(path)
-    return images
+def _say(line: str) -> None:
+    print(f"guestsim: {line}", file=sys.stderr)
+
+
+def _ignore(_: str) -> None:
+    pass
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -22,15 +22,22 @@ MAY_IMPORT = {
     "explore": {"trace", "errors"},
     "scenario": {"abi", "errors"},
     "report": {"trace", "scenario"},
+    "serve": {"scenario", "xenstore", "abi", "errors"},
     "runner": {
         "errors", "abi", "trace", "xenstore", "daemon", "machine", "rules", "explore", "scenario",
-        "report",
+        "report", "serve",
     },
-    "cli": {"runner", "report", "scenario", "errors", "trace"},
+    "cli_options": {"errors"},
+    "cli": {"cli_options", "runner", "serve", "report", "scenario", "errors", "trace"},
     "__main__": {"cli"},
 }  # fmt: skip
 
-ONLY_IN = {"unicorn": "machine", "elftools": "machine", "typer": "cli", "rich": ("report", "cli")}
+ONLY_IN = {
+    "unicorn": "machine",
+    "elftools": "machine",
+    "typer": ("cli", "cli_options"),
+    "rich": ("report", "cli"),
+}
 
 
 def modules() -> list[Path]:

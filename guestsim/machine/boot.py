@@ -18,6 +18,7 @@ from guestsim.errors import InputError
 from guestsim.machine.hypervisor import PhysicalMemory
 from guestsim.machine.image import Image
 from guestsim.machine.memory import PAGE
+from guestsim.machine.profile import Profile
 
 __all__ = ["HVM_INFO_ADDRESS", "check_fits", "load_stage"]
 
@@ -47,13 +48,13 @@ def check_fits(image: Image, ram_size: int) -> None:
         )
 
 
-def load_stage(memory: PhysicalMemory, image: Image, command_line: str, ram_size: int) -> int:
+def load_stage(memory: PhysicalMemory, image: Image, command_line: str, profile: Profile) -> int:
     """Put the image and its boot information into memory; returns the address of
     `hvm_start_info`, which ebx holds at the entry point. Other memory is kept."""
     for segment in image.segments:
         memory.write(segment.address, segment.data)
         memory.write(segment.address + len(segment.data), bytes(segment.size - len(segment.data)))
-    memory.write(HVM_INFO_ADDRESS, _hvm_info(ram_size))
+    memory.write(HVM_INFO_ADDRESS, _hvm_info(profile))
     base = -(-image.end // PAGE) * PAGE
     firmware = base + _BOOT_INFO_SIZE - _FIRMWARE_SIZE
     text = command_line.encode() + b"\0"
@@ -77,7 +78,7 @@ def load_stage(memory: PhysicalMemory, image: Image, command_line: str, ram_size
     return base
 
 
-def _hvm_info(ram_size: int) -> bytes:
+def _hvm_info(profile: Profile) -> bytes:
     table = bytearray(_HVM_INFO_SIZE)
     struct.pack_into(
         "<8sIBBHIIIIB",
@@ -88,11 +89,11 @@ def _hvm_info(ram_size: int) -> bytes:
         0,  # checksum, below
         1,  # apic_mode
         0,
-        1,  # nr_vcpus
-        ram_size // PAGE,
+        profile.vcpus,
+        profile.memory // PAGE,
         _RESERVED_MEM_PGSTART,
         0,  # high_mem_pgend: no memory over 4 GiB
-        1,  # vcpu_online: vcpu 0
+        (1 << profile.vcpus) - 1,  # vcpu_online
     )
     table[12] = -sum(table) & 0xFF
     return bytes(table)

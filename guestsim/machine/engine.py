@@ -20,115 +20,64 @@ from __future__ import annotations
 import ctypes
 import mmap
 from collections.abc import Callable
-from dataclasses import dataclass
-from enum import Enum
-from typing import Any, Protocol
+from functools import cache
+from typing import Any
 
 from unicorn import unicorn_const as const
 from unicorn import x86_const as x86
 from unicorn.unicorn_py3.unicorn import Uc, uclib
 
 from guestsim.errors import InternalError
+from guestsim.machine.bus import DEVICE_SPACE, Bus, Stop, StopKind
+from guestsim.machine.callbacks import CODE, IN, INSN, INTR, OUT, READ, WRITE
+from guestsim.machine.faults import ACCESSES, EXCEPTIONS, FAULTS
 from guestsim.machine.memory import PAGE, Memory, Piece
 
-__all__ = ["Bus", "Engine", "Stop", "StopKind"]
+__all__ = ["CpuState", "Engine", "cpu_leaf"]
 
-_EIP = x86.UC_X86_REG_EIP
+
+_EIP, _ESP = x86.UC_X86_REG_EIP, x86.UC_X86_REG_ESP
 _MASKS = {size: (1 << 8 * size) - 1 for size in (1, 2, 4, 8)}
 _NOWHERE = 1 << 40  # `until`: an address that a 32-bit guest never reaches
 
-_READ = ctypes.CFUNCTYPE(
-    ctypes.c_bool,
-    ctypes.c_void_p,
-    ctypes.c_int,
-    ctypes.c_uint64,
-    ctypes.c_int,
-    ctypes.c_int64,
-    ctypes.c_void_p,
-)
-_WRITE = ctypes.CFUNCTYPE(
-    None,
-    ctypes.c_void_p,
-    ctypes.c_int,
-    ctypes.c_uint64,
-    ctypes.c_int,
-    ctypes.c_int64,
-    ctypes.c_void_p,
-)
-_CODE = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint32, ctypes.c_void_p)
-_INTR = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_uint32, ctypes.c_void_p)
-_IN = ctypes.CFUNCTYPE(
-    ctypes.c_uint32, ctypes.c_void_p, ctypes.c_uint32, ctypes.c_int, ctypes.c_void_p
-)
-_OUT = ctypes.CFUNCTYPE(
-    None, ctypes.c_void_p, ctypes.c_uint32, ctypes.c_int, ctypes.c_uint32, ctypes.c_void_p
-)
-_INSN = ctypes.CFUNCTYPE(ctypes.c_uint32, ctypes.c_void_p, ctypes.c_void_p)
+CpuState = tuple[bytes, bytes]
+"""General registers, flags and segments; then all that hardly ever changes, as one object as long
+as it does not. So two states are compared and hashed by their first parts."""
+_OFTEN = 512
 
 
-class StopKind(Enum):
-    """Why `Engine.run` came back."""
-
-    LOAD = "load"
-    """A load in a window whose value is not known."""
-    REQUEST = "request"
-    """The bus asked for it (`Engine.stop`); `Stop.detail` is what it gave."""
-    FAULT = "fault"
-    """The guest cannot go on: unmapped memory, an exception, an invalid instruction."""
-    IDLE = "idle"
-    """HLT, or the budget of instructions is used up."""
-
-
-@dataclass(frozen=True)
-class Stop:
-    """Where and why the CPU stands still."""
-
-    kind: StopKind
-    pc: int
-    address: int = 0
-    size: int = 0
-    detail: Any = None
-    """FAULT: a sentence. REQUEST: what the bus gave."""
-
-
-class Bus(Protocol):
-    """Everything outside the CPU. Called from inside Unicorn: must not map memory."""
-
-    def load(self, address: int, size: int) -> int | None:
-        """A load in a window: its value, or None to stop there."""
-
-    def store(self, address: int, size: int, value: int, pc: int) -> None:
-        """A store in a window."""
-
-    def port_in(self, port: int, size: int) -> int:
-        """IN: the value."""
-
-    def port_out(self, port: int, size: int, value: int) -> None:
-        """OUT."""
-
-    def cpuid(self, leaf: int, subleaf: int) -> tuple[int, int, int, int] | None:
-        """CPUID: eax, ebx, ecx, edx, or None for the CPU's own answer."""
-
-    def tsc(self) -> int:
-        """RDTSC: the value, 64 bits."""
-
-    def is_ram(self, address: int) -> bool:
-        """Whether there is RAM at a physical address."""
+@cache
+def cpu_leaf(leaf: int, subleaf: int) -> tuple[int, int, int, int]:
+    """What the emulated CPU itself answers to CPUID: eax, ebx, ecx, edx."""
+    uc: Any = Uc(const.UC_ARCH_X86, const.UC_MODE_32)
+    uc.mem_map(0, PAGE)
+    uc.mem_write(0, b"\x0f\xa2")
+    uc.reg_write(x86.UC_X86_REG_EAX, leaf)
+    uc.reg_write(x86.UC_X86_REG_ECX, subleaf)
+    uc.emu_start(0, 2)
+    eax, ebx, ecx, edx = (uc.reg_read(register) for register in _CPUID_REGISTERS)
+    return eax, ebx, ecx, edx
 
 
 class Engine:
     """One CPU on the guest's physical memory. 32-bit flat protected mode at the start."""
 
-    def __init__(self, bus: Bus, memory: Memory, budget: int) -> None:
+    def __init__(self, bus: Bus, memory: Memory, budget: int, mode: int = const.UC_MODE_32) -> None:
+        """`mode`: Unicorn's; UC_MODE_16 for a CPU that starts in real mode."""
         self._bus = bus
         self._memory = memory
         self._budget = budget
-        self._uc: Any = Uc(const.UC_ARCH_X86, const.UC_MODE_32)  # the binding is untyped
+        self._uc: Any = Uc(const.UC_ARCH_X86, mode)  # the binding is untyped
         self._handle = self._uc._uch
         self._mapped: set[int] = set()
+        self._missing: set[int] = set()
         self._windows: dict[int, mmap.mmap] = {}
         self._hooked: set[int] = set()
         self._callbacks: list[Any] = []
+        self._quiet: tuple[tuple[int, int], ...] | None = None
+        self._quiet_hooks: list[Any] = []
+        self._noticed: Callable[[int], None] | None = None
+        self._on_quiet = WRITE(self._guarded(self._quiet_written))
         self._stop: Stop | None = None
         self._error: BaseException | None = None
         self._register = ctypes.c_uint64()
@@ -137,26 +86,75 @@ class Engine:
         self._context = self._uc.context_save()
         saved = ctypes.string_at(self._context.context, self._context.size)
         # What precedes the CPU's state (its size comes first) is Unicorn's own.
-        self._context_offset = len(saved) - int.from_bytes(saved[:8], "little")
-        self._reset_state = saved[self._context_offset :]
+        own = len(saved) - int.from_bytes(saved[:8], "little")
+        self._context_at = self._context.context.value + own
+        self._context_size = len(saved) - own
+        self._seldom = b""
+        self._reset_state = self.context()
 
     # -- memory ---------------------------------------------------------------------------------
 
     def window(self, address: int, page: mmap.mmap, pointer: int) -> None:
         """Map the host memory `page` (4096 bytes at `pointer`) write-only at `address`."""
+        if address in self._missing:
+            self._missing.discard(address)
+            self._uc.mem_unmap(address, PAGE)
         self._uc.mem_map_ptr(address, PAGE, const.UC_PROT_WRITE, pointer)
         self._windows[address] = page
         if address in self._hooked:
             return  # hooks outlive a window that was removed
         self._hooked.add(address)
         last = address + PAGE - 1
-        self._hook(const.UC_HOOK_MEM_WRITE, _WRITE(self._store_hook()), address, last)
-        self._hook(const.UC_HOOK_MEM_READ_PROT, _READ(self._load_hook()), address, last)
+        self._hook(const.UC_HOOK_MEM_WRITE, WRITE(self._store_hook()), address, last)
+        self._hook(const.UC_HOOK_MEM_READ_PROT, READ(self._load_hook()), address, last)
 
     def remove_window(self, address: int) -> None:
         """Unmap a window: the guest gave the page back."""
         del self._windows[address]
         self._uc.mem_unmap(address, PAGE)
+
+    def refit(self) -> None:
+        """There is RAM now where there was none, or none where there was some."""
+        for base in sorted(base for base in self._mapped if not self._bus.is_ram(base)):
+            self._mapped.discard(base)
+            self._uc.mem_unmap(base, self._memory.piece(base).size)
+        for page in sorted(page for page in self._missing if self._bus.is_ram(page)):
+            self._missing.discard(page)
+            self._uc.mem_unmap(page, PAGE)
+
+    def on_store(self, address: int, size: int, callback: Callable[[int], None]) -> None:
+        """Call `callback` with the value whenever the CPU stores to RAM there. It runs before the
+        store is done."""
+
+        def stored(_h: int, _kind: int, _address: int, _size: int, value: int, _data: int) -> None:
+            callback(value)
+
+        hook = WRITE(self._guarded(stored))
+        self._hook(const.UC_HOOK_MEM_WRITE, hook, address, address + size - 1)
+
+    def watch(self, quiet: tuple[tuple[int, int], ...], noticed: Callable[[int], None]) -> None:
+        """Call `noticed` with the address when the CPU first writes to one of the ranges `quiet`
+        (first and last address); after that, only once `watch` has been called again."""
+        if quiet is self._quiet:
+            return
+        self._stop_watching()
+        self._quiet, self._noticed = quiet, noticed
+        for first, last in quiet:
+            self._quiet_hooks.append(
+                self._add_hook(const.UC_HOOK_MEM_WRITE, self._on_quiet, first, last)
+            )
+
+    def _stop_watching(self) -> None:
+        # Unicorn forgets a hook at the next start, so this may be called from inside one.
+        for hook in self._quiet_hooks:
+            uclib.uc_hook_del(self._handle, hook)
+        self._quiet_hooks.clear()
+        self._quiet = None
+
+    def _quiet_written(self, _h: int, _kind: int, address: int, *_: Any) -> None:
+        if self._quiet is not None and self._noticed is not None:
+            self._noticed(address)
+            self._stop_watching()
 
     def _map(self, piece: Piece) -> None:
         if piece.base not in self._mapped:
@@ -171,24 +169,37 @@ class Engine:
         uclib.uc_reg_read(self._handle, register, self._register_ref)
         return self._register.value
 
+    def stack_pointer(self) -> int:
+        """ESP."""
+        uclib.uc_reg_read(self._handle, _ESP, self._register_ref)
+        return self._register.value & 0xFFFFFFFF
+
     def set(self, register: int, value: int) -> None:
         """Write a register by its Unicorn number."""
         self._uc.reg_write(register, value)
 
     def reset(self) -> None:
-        """Back to 32-bit flat protected mode, all registers zero; memory is kept."""
+        """Back to the mode at the start, all registers zero; memory is kept."""
         self.set_context(self._reset_state)
 
-    def context(self) -> bytes:
-        """All of the CPU's state as bytes: equal bytes, equal CPU."""
-        uclib.uc_context_save(self._handle, self._context.context)
-        pointer = self._context.context.value + self._context_offset
-        return ctypes.string_at(pointer, len(self._reset_state))
+    def forget_code(self) -> None:
+        """Translate all code anew: somebody else may have written it."""
+        self._uc.ctl_flush_tb()
 
-    def set_context(self, state: bytes) -> None:
+    def context(self) -> CpuState:
+        """All of the CPU's state: equal values, equal CPU."""
+        uclib.uc_context_save(self._handle, self._context.context)
+        state = ctypes.string_at(self._context_at, self._context_size)
+        often, seldom = state[:_OFTEN], state[_OFTEN:]
+        if seldom != self._seldom:
+            self._seldom = seldom
+        return often, self._seldom
+
+    def set_context(self, state: CpuState) -> None:
         """Put the CPU into a state that `context` gave."""
-        pointer = self._context.context.value + self._context_offset
-        ctypes.memmove(pointer, state, len(state))
+        often, seldom = state
+        ctypes.memmove(self._context_at, often, _OFTEN)
+        ctypes.memmove(self._context_at + _OFTEN, seldom, len(seldom))
         uclib.uc_context_restore(self._handle, self._context.context)
 
     # -- running --------------------------------------------------------------------------------
@@ -212,7 +223,7 @@ class Engine:
         pc = self.get(x86.UC_X86_REG_EIP)
         if status == const.UC_ERR_OK:
             return Stop(StopKind.IDLE, pc)
-        return Stop(StopKind.FAULT, pc, detail=_FAULTS.get(status, f"Unicorn error {status}"))
+        return Stop(StopKind.FAULT, pc, detail=FAULTS.get(status, f"Unicorn error {status}"))
 
     def step(self, pc: int) -> Stop | None:
         """Execute one instruction; None where nothing special happened.
@@ -238,7 +249,7 @@ class Engine:
         def reached(*_: Any) -> None:
             self.stop(detail)
 
-        self._hook(const.UC_HOOK_CODE, _CODE(self._guarded(reached)), address, address)
+        self._hook(const.UC_HOOK_CODE, CODE(self._guarded(reached)), address, address)
         self._uc.ctl_flush_tb()
 
     # -- hooks ----------------------------------------------------------------------------------
@@ -249,17 +260,23 @@ class Engine:
             | const.UC_HOOK_MEM_WRITE_UNMAPPED
             | const.UC_HOOK_MEM_FETCH_UNMAPPED
         )
-        self._hook(unmapped, _READ(self._on_unmapped))
-        self._hook(const.UC_HOOK_INTR, _INTR(self._guarded(self._on_exception)))
+        self._hook(unmapped, READ(self._on_unmapped))
+        self._hook(const.UC_HOOK_INTR, INTR(self._guarded(self._on_exception)))
         insn = const.UC_HOOK_INSN
-        self._hook(insn, _IN(self._guarded(self._on_in)), insn=x86.UC_X86_INS_IN)
-        self._hook(insn, _OUT(self._guarded(self._on_out)), insn=x86.UC_X86_INS_OUT)
-        self._hook(insn, _INSN(self._guarded(self._on_cpuid)), insn=x86.UC_X86_INS_CPUID)
-        self._hook(insn, _INSN(self._guarded(self._on_rdtsc)), insn=x86.UC_X86_INS_RDTSC)
+        self._hook(insn, IN(self._on_in), insn=x86.UC_X86_INS_IN)
+        self._hook(insn, OUT(self._on_out), insn=x86.UC_X86_INS_OUT)
+        self._hook(insn, INSN(self._guarded(self._on_cpuid)), insn=x86.UC_X86_INS_CPUID)
+        self._hook(insn, INSN(self._guarded(self._on_rdtsc)), insn=x86.UC_X86_INS_RDTSC)
 
     def _hook(
         self, kind: int, callback: Any, begin: int = 1, end: int = 0, insn: int | None = None
     ) -> None:
+        self._add_hook(kind, callback, begin, end, insn)
+        self._callbacks.append(callback)  # ctypes needs them kept alive
+
+    def _add_hook(
+        self, kind: int, callback: Any, begin: int, end: int, insn: int | None = None
+    ) -> Any:
         hook = ctypes.c_size_t()
         status = uclib.uc_hook_add(
             self._handle,
@@ -273,7 +290,7 @@ class Engine:
         )
         if status != const.UC_ERR_OK:
             raise InternalError(f"Unicorn refused a hook (kind {kind}, error {status})")
-        self._callbacks.append(callback)  # ctypes needs them kept alive
+        return hook
 
     def _guarded(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Carry a Python error out of Unicorn: C cannot."""
@@ -342,7 +359,10 @@ class Engine:
                 self._map(self._memory.piece(address))
                 self._map(self._memory.piece(last))
                 return True
-            verb = _ACCESS.get(kind, "touched")
+            if address >= DEVICE_SPACE and kind != const.UC_MEM_FETCH_UNMAPPED:
+                self._map_nothing(address - address % PAGE)
+                return True
+            verb = ACCESSES.get(kind, "touched")
             self._stop = Stop(
                 StopKind.FAULT,
                 self.get(x86.UC_X86_REG_EIP),
@@ -354,8 +374,29 @@ class Engine:
             self._raise_later(error)
         return False
 
+    def _map_nothing(self, page: int) -> None:
+        """Have nothing answer at this page, and the bus know of each access."""
+        if page in self._missing:
+            return
+        self._missing.add(page)
+
+        def load(_uc: Any, offset: int, size: int, _data: Any) -> int:
+            self._tell_missing(page + offset, size, write=False)
+            return (1 << 8 * size) - 1
+
+        def store(_uc: Any, offset: int, size: int, _value: int, _data: Any) -> None:
+            self._tell_missing(page + offset, size, write=True)
+
+        self._uc.mmio_map(page, PAGE, load, None, store, None)
+
+    def _tell_missing(self, address: int, size: int, *, write: bool) -> None:
+        try:
+            self._bus.missing_page(address, size, write=write)
+        except BaseException as error:  # re-raised by run()
+            self._raise_later(error)
+
     def _on_exception(self, _h: int, vector: int, _data: int) -> None:
-        name = _EXCEPTIONS.get(vector, "exception")
+        name = EXCEPTIONS.get(vector, "exception")
         self._stop = Stop(
             StopKind.FAULT,
             self.get(x86.UC_X86_REG_EIP),
@@ -364,10 +405,17 @@ class Engine:
         uclib.uc_emu_stop(self._handle)
 
     def _on_in(self, _h: int, port: int, size: int, _data: int) -> int:
-        return self._bus.port_in(port, size)
+        try:
+            return self._bus.port_in(port, size)
+        except BaseException as error:  # re-raised by run()
+            self._raise_later(error)
+            return 0
 
     def _on_out(self, _h: int, port: int, size: int, value: int, _data: int) -> None:
-        self._bus.port_out(port, size, value & (1 << 8 * size) - 1)
+        try:
+            self._bus.port_out(port, size, value & _MASKS[size])
+        except BaseException as error:  # re-raised by run()
+            self._raise_later(error)
 
     def _on_cpuid(self, _h: int, _data: int) -> int:
         answer = self._bus.cpuid(
@@ -392,37 +440,3 @@ _CPUID_REGISTERS = (
     x86.UC_X86_REG_ECX,
     x86.UC_X86_REG_EDX,
 )
-
-_ACCESS = {
-    const.UC_MEM_READ_UNMAPPED: "read",
-    const.UC_MEM_WRITE_UNMAPPED: "wrote to",
-    const.UC_MEM_FETCH_UNMAPPED: "jumped to",
-}
-
-_FAULTS = {
-    const.UC_ERR_INSN_INVALID: "met an instruction that is not valid: a triple fault",
-    const.UC_ERR_EXCEPTION: "took an exception and has no handler: a triple fault",
-    const.UC_ERR_FETCH_PROT: "jumped into a page that holds no code",
-    const.UC_ERR_READ_PROT: "read a page that it may not read",
-    const.UC_ERR_WRITE_PROT: "wrote to a page that it may not write",
-}
-
-_EXCEPTIONS = {
-    0: "divide error",
-    1: "debug",
-    3: "breakpoint",
-    4: "overflow",
-    5: "bound range",
-    6: "invalid opcode",
-    7: "no FPU",
-    8: "double fault",
-    10: "invalid TSS",
-    11: "segment not present",
-    12: "stack fault",
-    13: "general protection",
-    14: "page fault",
-    16: "FPU error",
-    17: "alignment check",
-    18: "machine check",
-    19: "SIMD error",
-}

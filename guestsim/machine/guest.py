@@ -14,40 +14,36 @@ from enum import Enum
 
 from unicorn import x86_const as x86
 
-from guestsim.abi.xen import SharedInfo, XenErrno
+from guestsim.abi.xen import Hypercall, XenErrno
 from guestsim.errors import InputError, InternalError
 from guestsim.machine import boot, hypervisor, instructions
+from guestsim.machine.bus import Stop, StopKind
 from guestsim.machine.ends import end_of_shutdown
-from guestsim.machine.engine import Engine, Stop, StopKind
+from guestsim.machine.engine import Engine
 from guestsim.machine.image import Image
 from guestsim.machine.memory import PAGE, Memory, host_memory
+from guestsim.machine.msr import WRMSR_SIZE, msr_written, step_to_wrmsr
+from guestsim.machine.notices import Notice
+from guestsim.machine.places import RESET_VECTOR, RING_PAGE, in_trap_page, is_shared, place_of
 from guestsim.machine.platform import DEVICE_PAGES, Platform
 from guestsim.machine.points import (
-    VCPU0_EVENTS,
     Point,
     State,
-    key_of,
-    put_without_event_words,
-    without_event_words,
 )
+from guestsim.machine.profile import Profile
+from guestsim.machine.shared_info import SharedInfoPage
+from guestsim.machine.snapshots import Tracker, clear_dead
+from guestsim.machine.vcpus import APIC_ICR_HIGH, APIC_ICR_LOW, SecondaryVcpus
 from guestsim.trace import shared
 from guestsim.trace.actor import Burst
 from guestsim.trace.ops import End, Flag, Kind, Op, Outcome, Site
 
-__all__ = ["DEFAULT_BUDGET", "DEFAULT_MEMORY", "Guest", "Stage"]
+__all__ = ["DEFAULT_BUDGET", "Guest", "Stage"]
 
-DEFAULT_MEMORY = 16 << 20
 DEFAULT_BUDGET = 50_000_000
 """Instructions that a guest may execute between two ops before it counts as running away."""
 
-RESET_VECTOR = 0xFFFF0
-"""F000:FFF0: the end of a firmware stage."""
-
 _STORE = Kind.STORE
-_RING_PAGE = hypervisor.STORE_PFN * PAGE
-_WRMSR = b"\x0f\x30"
-_MSR_STEPS = 4096
-"""Single steps after CPUID leaf +2 in which the guest has to write the hypercall MSR."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +58,7 @@ class _Request(Enum):
     HAND_OVER = "hand-over"
     HYPERCALL_MSR = "hypercall msr"
     WRMSR = "wrmsr"
+    TROUBLE = "a vcpu in trouble"
 
 
 class Guest:
@@ -79,26 +76,28 @@ class Guest:
         self,
         chain: Sequence[Stage],
         port: int,
-        memory: int = DEFAULT_MEMORY,
+        profile: Profile | None = None,
         budget: int = DEFAULT_BUDGET,
     ) -> None:
-        """`port`: the store's event channel. `memory`: bytes of RAM. InputError where an image
-        does not fit into it."""
+        """`port`: the store's event channel. InputError where an image does not fit into the
+        platform's memory."""
         self._chain = tuple(chain)
         self._port = port
-        self._ram_size = memory
+        self._profile = profile or Profile()
         self._budget = budget
         for stage in chain:
-            boot.check_fits(stage.image, memory)
+            boot.check_fits(stage.image, self._profile.memory)
         self.keep_states = False
         """Whether points come with the state that they stand for."""
-        self._platform = Platform()
-        self._memory = Memory(self.is_ram)
-        self._hypervisor = hypervisor.Hypervisor(self._memory, memory, port)
+        self._platform = Platform(self._profile)
+        self._memory = Memory(self.is_ram, self._profile.memory)
+        self._tracker = Tracker(self._memory, (RING_PAGE, hypervisor.TRAP_PAGE))
+        self._hypervisor = hypervisor.Hypervisor(self._memory, self._profile, port)
+        self._vcpus = SecondaryVcpus(self, self._memory, self._profile.vcpus, budget)
+        self._notices: dict[Notice, None] = {}
         self._engines: dict[int, Engine] = {}
         self._wrmsr: set[tuple[int, int]] = set()  # (stage, pc) of each known WRMSR
-        self._shared_info, self._shared_info_pointer = host_memory(PAGE)
-        self._shared_info_at: dict[int, int] = {}  # stage: where its engine has the page
+        self._shared_info = SharedInfoPage()
         self._latest: Point | None = None
         self._sites: dict[tuple[int, int], Site] = {}
         self._begin()
@@ -117,12 +116,13 @@ class Guest:
     def start(self) -> Burst:
         """Power on: the first stage's entry point, up to its first load."""
         self._begin()
-        self._platform.restore(Platform().state())
+        self._platform.restore(Platform(self._profile).state())
         self._platform.console = b""
         self._hypervisor.restore(
-            hypervisor.Hypervisor(self._memory, self._ram_size, self._port).state()
+            hypervisor.Hypervisor(self._memory, self._profile, self._port).state()
         )
         self._hypervisor.console = b""
+        self._vcpus.reset()
         self._memory.clear()
         return self._advance(self._next_stage())
 
@@ -134,7 +134,11 @@ class Guest:
         self._feed = 0 if pending.kind is Kind.WAIT else value  # a poll's result is always 0
         if pending.kind is Kind.RMW:
             self._locked = point.pc, pending.address
-        burst = self._advance(point.pc)
+        try:
+            burst = self._advance(point.pc)
+        except BaseException:
+            self._latest = None  # the machine stands nowhere now
+            raise
         if pending.kind is Kind.RMW and not burst.ops[0].flags & Flag.LOCKED:
             # A comparison that failed: hardware writes the old value back all the same.
             back = Op(Kind.STORE, pending.address, pending.size, value, pending.site, Flag.LOCKED)
@@ -146,19 +150,21 @@ class Guest:
         state = point.state
         if state is None:
             self._stand_at(point)
-            state = self._state()
-        return key_of(point.op, state, self._chain[state.stage].image.stack)
+            state = self.state()
+        return point.op, state
 
-    def _state(self) -> State:
-        mapped = self._hypervisor.shared_info_gpfn is not None
+    def state(self) -> State:
+        """Everything of the guest that can change, as it stands now."""
+        engine, hypervisor = self._engine, self._hypervisor
+        mapped = hypervisor.shared_info_gpfn is not None
         return State(
             self._stage,
-            self._engine.context(),
-            self._engine.get(x86.UC_X86_REG_ESP) & 0xFFFFFFFF,
-            self._memory.snapshot(),
-            without_event_words(self._shared_info) if mapped else b"",
-            self._hypervisor.state(),
+            engine.context(),
+            self._tracker.look(self._chain[self._stage].image.stack, engine.stack_pointer()),
+            self._shared_info.own() if mapped else b"",
+            hypervisor.state(),
             self._platform.state(),
+            self._vcpus.state(),
         )
 
     def _stand_at(self, point: Point) -> None:
@@ -173,12 +179,17 @@ class Guest:
         self._latest = point
 
     def _restore(self, state: State) -> None:
-        self._memory.restore(state.ram)
-        self._hypervisor.restore(state.hypervisor)
-        self._platform.restore(state.platform)
+        moved = self._stage != state.stage
+        refit = moved or state.hypervisor.populated != self._hypervisor.populated
         self._stage = state.stage
+        self._hypervisor.restore(state.hypervisor)
+        if refit:
+            self._engine.refit()
+        self._platform.restore(state.platform)
+        self._vcpus.restore(state.vcpus)
+        self._tracker.restore(state.ram)
         if state.shared_info:
-            put_without_event_words(self._shared_info, state.shared_info)
+            self._shared_info.put_own(state.shared_info)
         self._place_shared_info()
         self._engine.set_context(state.cpu)
         self._ops = []
@@ -207,9 +218,9 @@ class Guest:
         return text.decode("utf-8", errors="replace")
 
     @property
-    def notices(self) -> tuple[str, ...]:
-        """What the guest asked for and this machine does not provide."""
-        return tuple(self._hypervisor.notices)
+    def notices(self) -> tuple[Notice, ...]:
+        """What the guest asked for and this machine does not provide, in the order of asking."""
+        return tuple(self._notices)
 
     # -- running --------------------------------------------------------------------------------
 
@@ -223,18 +234,25 @@ class Guest:
         stage = self._chain[self._stage]
         if self._stage not in self._engines:
             engine = Engine(self, self._memory, self._budget)
-            for address in (_RING_PAGE, hypervisor.TRAP_PAGE):
+            for address in (RING_PAGE, hypervisor.TRAP_PAGE):
                 engine.window(address, *host_memory(PAGE))
             engine.stop_at(RESET_VECTOR, _Request.HAND_OVER)
+            if self._profile.vcpus > 1:
+                engine.on_store(APIC_ICR_LOW, 4, self._interrupt_command)
             self._engines[self._stage] = engine
+        self._engine.refit()
         self._place_shared_info()
         self._engine.reset()
-        start_info = boot.load_stage(self._memory, stage.image, stage.command_line, self._ram_size)
+        start_info = boot.load_stage(self._memory, stage.image, stage.command_line, self._profile)
         self._engine.set(x86.UC_X86_REG_EBX, start_info)
         return stage.image.entry
 
     def _advance(self, pc: int) -> Burst:
         while True:
+            if self.keep_states:
+                self._engine.watch(self._tracker.quiet, self._tracker.unsure)
+            else:
+                self._tracker.unsure()
             stop = self._engine.run(pc)
             match stop.kind:
                 case StopKind.LOAD:
@@ -246,6 +264,8 @@ class Guest:
                     pc = self._await_wrmsr()
                 case StopKind.REQUEST if stop.detail is _Request.WRMSR:
                     pc = self._do_wrmsr(self._engine.get(x86.UC_X86_REG_EIP))
+                case StopKind.REQUEST if stop.detail is _Request.TROUBLE:
+                    return self._vcpu_trouble()
                 case StopKind.REQUEST:
                     if self._stage + 1 == len(self._chain):
                         return self._halt(Outcome.CONNECTED, "handed over at F000:FFF0", stop)
@@ -257,7 +277,7 @@ class Guest:
 
     def _answered(self, stop: Stop) -> Op | None:
         """The op that the CPU stands at, or None where it can go on at once."""
-        if not self._in_trap_page(stop.address):
+        if not in_trap_page(stop.address):
             return self._load_op(stop)
         call, self._call = self._call, None
         match call:
@@ -275,64 +295,60 @@ class Guest:
                 raise InternalError("a hypercall stopped the guest without a reason")
 
     def _load_op(self, stop: Stop) -> Op:
-        instruction = self._memory.read(stop.pc, instructions.LONGEST)
+        access = instructions.access_of(self._memory.read(stop.pc, instructions.LONGEST))
         site = self._site(stop.pc)
-        if instructions.loads_twice(instruction) or (
-            stop.size == 8 and not instructions.is_cmpxchg8b(instruction)
-        ):
+        if access.loads_twice or (stop.size == 8 and not access.is_cmpxchg8b):
             raise InputError(
                 f"{self._chain[self._stage].image.path}: the instruction at {stop.pc:#x} loads "
-                f"more than one word of {shared.place(self._place(stop.address), stop.size)} at a "
+                f"more than one word of {shared.place(place_of(stop.address), stop.size)} at a "
                 "time; build the image with general registers only"
             )
-        kind = Kind.RMW if instructions.is_atomic(instruction) else Kind.LOAD
-        return Op(kind, self._place(stop.address), stop.size, 0, site)
+        kind = Kind.RMW if access.is_atomic else Kind.LOAD
+        return Op(kind, place_of(stop.address), stop.size, 0, site)
 
     def _burst(self, last: Op, pc: int) -> Burst:
         ops = (*self._ops, last)
         self._ops = []
         halted = last.kind is Kind.HALT
-        state = self._state() if self.keep_states else None
+        state = None
+        if self.keep_states:
+            state = self.state()
+        else:
+            stack = self._chain[self._stage].image.stack
+            clear_dead(self._memory, stack, self._engine.stack_pointer())
         console = self._platform.console, self._hypervisor.console
         self._latest = Point(self._latest, self._answer, last, pc, state, console)
         return Burst(ops, None if halted else self._latest)
 
     def _await_wrmsr(self) -> int:
-        """Single-step to the write of the hypercall MSR, which Unicorn cannot hook. The next time
-        the CPU stops there by itself."""
-        engine = self._engine
-        pc = engine.get(x86.UC_X86_REG_EIP)
-        for _ in range(_MSR_STEPS):
-            msr = engine.get(x86.UC_X86_REG_ECX) & 0xFFFFFFFF
-            if self._memory.read(pc, 2) == _WRMSR and msr == hypervisor.HYPERCALL_MSR:
-                self._wrmsr.add((self._stage, pc))
-                engine.stop_at(pc, _Request.WRMSR)
-                return self._do_wrmsr(pc)
-            if engine.step(pc) is not None:
-                return pc  # something else happened: run into it again
-            pc = engine.get(x86.UC_X86_REG_EIP)
-        return pc
+        """Go on to the write of the hypercall MSR; the next time the CPU stops there by itself."""
+        pc, found = step_to_wrmsr(self._engine, self._memory, hypervisor.HYPERCALL_MSR)
+        if not found:
+            return pc
+        self._wrmsr.add((self._stage, pc))
+        self._engine.stop_at(pc, _Request.WRMSR)
+        return self._do_wrmsr(pc)
 
     def _do_wrmsr(self, pc: int) -> int:
-        engine = self._engine
-        low = engine.get(x86.UC_X86_REG_EAX) & 0xFFFFFFFF
-        high = engine.get(x86.UC_X86_REG_EDX) & 0xFFFFFFFF
-        self._hypervisor.wrmsr(engine.get(x86.UC_X86_REG_ECX) & 0xFFFFFFFF, high << 32 | low)
-        return pc + len(_WRMSR)
+        self._hypervisor.wrmsr(*msr_written(self._engine))
+        return pc + WRMSR_SIZE
 
     def _change_map(self, call: hypervisor.Later) -> int:
         address = call.gpfn * PAGE
+        if call.kind == "refit":
+            self._engine.refit()
+            return call.result
         if call.kind == "unmap":
             self._hypervisor.shared_info_gpfn = None
             self._place_shared_info()
             return 1
-        if self.is_ram(address) or address in (_RING_PAGE, hypervisor.TRAP_PAGE):
-            self._hypervisor.notices.setdefault(
-                f"shared_info over memory in use, at {address:#x}, is not provided: EINVAL"
+        if self.is_ram(address) or address in (RING_PAGE, hypervisor.TRAP_PAGE):
+            self._notice(
+                f"shared_info over memory in use, at {address:#x},", "EINVAL", self._caller()
             )
             return -XenErrno.EINVAL
         if self._hypervisor.shared_info_gpfn is None:
-            self._shared_info[:] = hypervisor.initial_shared_info()
+            self._shared_info.initialise()
         self._hypervisor.shared_info_gpfn = call.gpfn
         self._place_shared_info()
         return 0
@@ -340,15 +356,15 @@ class Guest:
     def _place_shared_info(self) -> None:
         """Make the present engine's map agree with where shared_info is."""
         gpfn = self._hypervisor.shared_info_gpfn
-        wanted = None if gpfn is None else gpfn * PAGE
-        present = self._shared_info_at.get(self._stage)
-        if present == wanted:
-            return
-        if present is not None:
-            self._engine.remove_window(self._shared_info_at.pop(self._stage))
-        if wanted is not None:
-            self._engine.window(wanted, self._shared_info, self._shared_info_pointer)
-            self._shared_info_at[self._stage] = wanted
+        address = None if gpfn is None else gpfn * PAGE
+        self._shared_info.place(self._engine, address)
+        self._tracker.set_windows(self._windows())
+
+    def _windows(self) -> tuple[int, ...]:
+        """The pages that are no RAM, but shared or ours."""
+        gpfn = self._hypervisor.shared_info_gpfn
+        fixed = RING_PAGE, hypervisor.TRAP_PAGE
+        return fixed if gpfn is None else (*fixed, gpfn * PAGE)
 
     # -- ends -----------------------------------------------------------------------------------
 
@@ -363,6 +379,14 @@ class Guest:
         outcome, message = end_of_shutdown(reason, self._platform.post, names)
         return self._halt_op(outcome, message, self._caller())
 
+    def _vcpu_trouble(self) -> Burst:
+        trouble = self._vcpus.trouble
+        if trouble is None:
+            raise InternalError("a vcpu stopped the guest without a reason")
+        site = self._site(trouble.pc)
+        outcome = Outcome.HUNG if trouble.hung else Outcome.CRASHED
+        return self._burst(self._halt_op(outcome, trouble.message, site), trouble.pc)
+
     def _idle(self, stop: Stop) -> Burst:
         if self._memory.read(stop.pc - 1, 1) == b"\xf4":
             return self._halt(Outcome.HUNG, "executed HLT, and nothing can wake it", stop)
@@ -376,20 +400,19 @@ class Guest:
         if self._feed is not None:
             value, self._feed = self._feed, None
             return value & (1 << 8 * size) - 1
-        if self._in_trap_page(address):
+        if in_trap_page(address):
             return self._hypercall((address - hypervisor.TRAP_PAGE) // 4)
-        if self._is_shared(address, size):
+        if is_shared(address, size):
             return None
-        offset = address % PAGE
-        return int.from_bytes(self._shared_info[offset : offset + size], "little")
+        return self._shared_info.read(address % PAGE, size)
 
     def store(self, address: int, size: int, value: int, pc: int) -> None:
         """A store in a window: an op, unless it is private. By far the most frequent call."""
-        place = address - _RING_PAGE
+        place = address - RING_PAGE
         if not 0 <= place < PAGE:
-            if not self._is_shared(address, size):
+            if not is_shared(address, size):
                 return
-            place = self._place(address)
+            place = place_of(address)
         site = self._sites.get((self._stage, pc)) or self._site(pc)
         if self._locked is None:
             self._ops.append(Op(_STORE, place, size, value, site))
@@ -400,11 +423,17 @@ class Guest:
 
     def port_in(self, port: int, size: int) -> int:
         """IN."""
-        return self._platform.port_in(port, size)
+        value = self._platform.port_in(port, size)
+        if value is None:
+            self._notice(f"port {port:#x} (in, {size} bytes)", "all ones", self._here())
+            value = (1 << 8 * size) - 1
+        return value
 
     def port_out(self, port: int, size: int, value: int) -> None:
         """OUT."""
-        self._platform.port_out(port, size, value)
+        if not self._platform.port_out(port, size, value):
+            what = f"port {port:#x} (out, {size} bytes, {value:#x})"
+            self._notice(what, "nothing happens", self._here())
 
     def tsc(self) -> int:
         """RDTSC."""
@@ -419,20 +448,37 @@ class Guest:
             self._engine.stop(_Request.HYPERCALL_MSR)
         return answer
 
+    def missing_page(self, address: int, size: int, *, write: bool) -> None:
+        """An access to the space of devices where there is none."""
+        verb, answer = ("store", "it is lost") if write else ("load", "all ones")
+        self._notice(f"a device at {address:#x} ({verb}, {size} bytes)", answer, self._here())
+
+    def is_window(self, address: int) -> bool:
+        """Whether there is no RAM because the page is shared, or ours."""
+        return address - address % PAGE in self._windows()
+
     def is_ram(self, address: int) -> bool:
         """RAM, and the device pages, which are plain memory here."""
         return self._hypervisor.is_ram(address) or address & ~(PAGE - 1) in DEVICE_PAGES
 
     def _hypercall(self, number: int) -> int | None:
         engine = self._engine
-        answer = self._hypervisor.hypercall(
-            number,
-            (
-                engine.get(x86.UC_X86_REG_EBX) & 0xFFFFFFFF,
-                engine.get(x86.UC_X86_REG_ECX) & 0xFFFFFFFF,
-                engine.get(x86.UC_X86_REG_EDX) & 0xFFFFFFFF,
-            ),
+        arguments = (
+            engine.get(x86.UC_X86_REG_EBX) & 0xFFFFFFFF,
+            engine.get(x86.UC_X86_REG_ECX) & 0xFFFFFFFF,
+            engine.get(x86.UC_X86_REG_EDX) & 0xFFFFFFFF,
         )
+        answer: hypervisor.Answer | None
+        if number == Hypercall.vcpu_op:
+            answer = self._vcpus.operate(*arguments)
+            self._after_vcpus()
+            if answer is None:
+                answer = hypervisor.Missing(f"vcpu_op {arguments[0]}")
+        else:
+            answer = self._hypervisor.hypercall(number, arguments)
+        if isinstance(answer, hypervisor.Missing):
+            self._notice(answer.what, "ENOSYS", self._caller())
+            answer = -XenErrno.ENOSYS
         if isinstance(answer, int):
             return answer & 0xFFFFFFFF
         if isinstance(answer, hypervisor.Ops) and answer.ops[-1].kind is not Kind.WAIT:
@@ -442,27 +488,24 @@ class Guest:
         self._call = answer
         return None
 
+    def _interrupt_command(self, low: int) -> None:
+        high = int.from_bytes(self._memory.read(APIC_ICR_HIGH, 4), "little")
+        self._vcpus.command(low & 0xFFFFFFFF, high)
+        self._after_vcpus()
+
+    def _after_vcpus(self) -> None:
+        self._tracker.unsure()
+        if self._vcpus.trouble is not None:
+            self._engine.stop(_Request.TROUBLE)
+
+    def _notice(self, what: str, answer: str, site: Site) -> None:
+        self._notices.setdefault(Notice(what, answer, site))
+
     # -- places ---------------------------------------------------------------------------------
 
-    @staticmethod
-    def _in_trap_page(address: int) -> bool:
-        return hypervisor.TRAP_PAGE <= address < hypervisor.TRAP_PAGE + PAGE
-
-    def _is_shared(self, address: int, size: int) -> bool:
-        """Whether others see it: the ring page, and the event words of shared_info."""
-        base = address & ~(PAGE - 1)
-        if base == _RING_PAGE:
-            return True
-        if base == hypervisor.TRAP_PAGE:
-            return False
-        offset = address - base
-        return offset < VCPU0_EVENTS or (
-            offset + size > SharedInfo.evtchn_pending and offset < SharedInfo.wc_version
-        )
-
-    def _place(self, address: int) -> int:
-        offset = address % PAGE
-        return offset + (shared.RING if address - offset == _RING_PAGE else shared.SHARED_INFO)
+    def _here(self) -> Site:
+        """Where the CPU is."""
+        return self._site(self._engine.get(x86.UC_X86_REG_EIP))
 
     def _caller(self) -> Site:
         """Who called the hypercall page: the return address is on the stack."""

@@ -19,6 +19,7 @@ from guestsim.abi.memory import E820Type, MemoryOp, XENMAPSPACE_shared_info
 from guestsim.abi.sched import SchedOp
 from guestsim.abi.xen import CONSOLEIO_write, Hypercall, SharedInfo, VcpuInfo, XenErrno
 from guestsim.machine.memory import PAGE
+from guestsim.machine.profile import Profile
 from guestsim.trace import shared
 from guestsim.trace.ops import Flag, Kind, Op
 
@@ -27,17 +28,16 @@ __all__ = [
     "HYPERCALL_MSR",
     "STORE_PFN",
     "TRAP_PAGE",
-    "XEN_VERSION",
+    "Answer",
     "Hypervisor",
     "HypervisorState",
     "Later",
+    "Missing",
     "Ops",
     "PhysicalMemory",
     "Shutdown",
-    "initial_shared_info",
 ]
 
-XEN_VERSION = (4, 17)
 STORE_PFN = 0xFEFFC
 """libxc's place for the ring page (tools/libs/guest/xg_dom_x86.c, special pages)."""
 CONSOLE_PFN = 0xFEFFF
@@ -45,7 +45,6 @@ HYPERCALL_MSR = 0x40000000
 TRAP_PAGE = 0xFEFF0000
 """Our own: the page whose words the hypercall page's entries load."""
 
-_EXTRAVERSION = b".0-guestsim"
 _MIB = 1 << 20
 _CONSOLE_PORT_OFFSET = 1  # the console's event channel follows the store's
 
@@ -80,11 +79,20 @@ class Later:
     """A hypercall that changes the memory map: done while the CPU stands still."""
 
     kind: str
-    """"map shared_info" or "unmap"."""
-    gpfn: int
+    """"map shared_info", "unmap" (shared_info), or "refit": RAM came or went."""
+    gpfn: int = 0
+    result: int = 0
+    """Of "refit"."""
 
 
-Answer = int | Ops | Shutdown | Later
+@dataclass(frozen=True)
+class Missing:
+    """A call that we do not provide: ENOSYS, and worth a notice."""
+
+    what: str
+
+
+Answer = int | Ops | Shutdown | Later | Missing
 
 
 class HypervisorState(NamedTuple):
@@ -98,9 +106,12 @@ class HypervisorState(NamedTuple):
 class Hypervisor:
     """Services and their state. All of it that can change is in `state()`."""
 
-    def __init__(self, memory: PhysicalMemory, ram_size: int, port: int) -> None:
+    def __init__(self, memory: PhysicalMemory, profile: Profile, port: int) -> None:
         self._memory = memory
-        self._ram_size = ram_size
+        self._profile = profile
+        self._ram_size = profile.memory
+        major, minor = profile.xen
+        self._version = major << 16 | minor
         self._port = port
         self._params: dict[int, int] = {
             HvmParam.HVM_PARAM_STORE_PFN: STORE_PFN,
@@ -110,22 +121,32 @@ class Hypervisor:
         }
         self._populated: frozenset[int] = frozenset()
         self.shared_info_gpfn: int | None = None
+        self._state: HypervisorState | None = None
         self.console = b""
         """What console_io wrote."""
-        self.notices: dict[str, None] = {}
-        """Calls that we do not provide, each once, in order."""
 
     def state(self) -> HypervisorState:
-        """The present state."""
-        return HypervisorState(
-            tuple(sorted(self._params.items())), self._populated, self.shared_info_gpfn
-        )
+        """The present state; the same object while nothing changes."""
+        known = self._state
+        if known is None or known.shared_info_gpfn != self.shared_info_gpfn:
+            known = self._state = HypervisorState(
+                tuple(sorted(self._params.items())), self._populated, self.shared_info_gpfn
+            )
+        return known
 
     def restore(self, state: HypervisorState) -> None:
         """Back to a state that `state` gave."""
+        if state is self._state and state.shared_info_gpfn == self.shared_info_gpfn:
+            return
+        self._state = state
         self._params = dict(state.params)
         self._populated = state.populated
         self.shared_info_gpfn = state.shared_info_gpfn
+
+    @property
+    def populated(self) -> frozenset[int]:
+        """Page numbers that the guest has populated."""
+        return self._populated
 
     def is_ram(self, address: int) -> bool:
         """RAM: low memory, what the guest populated, and the console's page."""
@@ -140,7 +161,7 @@ class Hypervisor:
         if leaf == first:
             return (first + 2, *struct.unpack("<III", XEN_CPUID_SIGNATURE))
         if leaf == first + 1:
-            return XEN_VERSION[0] << 16 | XEN_VERSION[1], 0, 0, 0
+            return self._version, 0, 0, 0
         if leaf == first + 2:
             return 1, HYPERCALL_MSR, 0, 0
         if first < leaf < first + 0x10000:
@@ -162,12 +183,8 @@ class Hypervisor:
         """Perform hypercall `number`; arguments are those of ebx, ecx, edx."""
         handler = _HANDLERS.get(number)
         if handler is None:
-            return self._missing(f"hypercall {number}")
+            return Missing(f"hypercall {number}")
         return handler(self, *arguments)
-
-    def _missing(self, what: str) -> int:
-        self.notices.setdefault(f"{what} is not provided: ENOSYS")
-        return -XenErrno.ENOSYS
 
     def _words(self, address: int, layout: str) -> tuple[int, ...]:
         return struct.unpack(layout, self._memory.read(address, struct.calcsize(layout)))
@@ -181,21 +198,23 @@ class Hypervisor:
             case MemoryOp.XENMEM_add_to_physmap:
                 _, _, space, _, gpfn = self._words(argument, "<HHIII")
                 if space != XENMAPSPACE_shared_info:
-                    return self._missing(f"XENMEM_add_to_physmap of space {space}")
+                    return Missing(f"XENMEM_add_to_physmap of space {space}")
                 return Later("map shared_info", gpfn)
             case MemoryOp.XENMEM_populate_physmap:
                 pages = self._extents(argument)
                 self._populated |= frozenset(pages)
-                return self._words(argument, "<II")[1]
+                self._state = None
+                return Later("refit", result=self._words(argument, "<II")[1])
             case MemoryOp.XENMEM_decrease_reservation:
                 pages = self._extents(argument)
                 if len(pages) == 1 and pages[0] == self.shared_info_gpfn:
                     return Later("unmap", pages[0])
                 self._populated -= frozenset(pages)
-                return self._words(argument, "<II")[1]
+                self._state = None
+                return Later("refit", result=self._words(argument, "<II")[1])
             case MemoryOp.XENMEM_get_vnumainfo:
                 return -XenErrno.EOPNOTSUPP  # this guest has no virtual NUMA
-        return self._missing(f"memory_op {command}")
+        return Missing(f"memory_op {command}")
 
     def _extents(self, reservation: int) -> list[int]:
         start, count, order, _ = self._words(reservation, "<IIII")
@@ -218,9 +237,9 @@ class Hypervisor:
     def _xen_version(self, command: int, argument: int, _: int) -> Answer:
         match command:
             case 0:  # XENVER_version
-                return XEN_VERSION[0] << 16 | XEN_VERSION[1]
+                return self._version
             case 1:  # XENVER_extraversion
-                self._memory.write(argument, _EXTRAVERSION.ljust(16, b"\0"))
+                self._memory.write(argument, self._profile.extra_version.encode().ljust(16, b"\0"))
                 return 0
             case 6:  # XENVER_get_features: none
                 self._memory.write(argument + 4, bytes(4))
@@ -228,11 +247,11 @@ class Hypervisor:
             case 8:  # XENVER_guest_handle
                 self._memory.write(argument, bytes(16))
                 return 0
-        return self._missing(f"xen_version {command}")
+        return Missing(f"xen_version {command}")
 
     def _console_io(self, command: int, count: int, buffer: int) -> Answer:
         if command != CONSOLEIO_write:
-            return self._missing(f"console_io {command}")
+            return Missing(f"console_io {command}")
         self.console += self._memory.read(buffer, count)
         return 0
 
@@ -253,7 +272,7 @@ class Hypervisor:
                 return Shutdown(self._words(argument, "<I")[0])
             case SchedOp.SCHEDOP_poll:
                 return self._poll(argument)
-        return self._missing(f"sched_op {command}")
+        return Missing(f"sched_op {command}")
 
     def _poll(self, argument: int) -> Answer:
         ports, count, timeout = self._words(argument, "<IIQ")
@@ -291,14 +310,15 @@ class Hypervisor:
                 if port >= 1024:
                     return -XenErrno.EINVAL
                 return Ops((Op(Kind.UNMASK, *shared.pending_place(port)),))
-        return self._missing(f"event_channel_op {command}")
+        return Missing(f"event_channel_op {command}")
 
     def _hvm_op(self, command: int, argument: int, _: int) -> Answer:
         if command not in (HvmOp.HVMOP_get_param, HvmOp.HVMOP_set_param):
-            return self._missing(f"hvm_op {command}")
+            return Missing(f"hvm_op {command}")
         _, _, index, value = self._words(argument, "<HHIQ")
         if command == HvmOp.HVMOP_set_param:
             self._params[index] = value
+            self._state = None
         else:
             self._memory.write(argument + 8, struct.pack("<Q", self._params.get(index, 0)))
         return 0
@@ -312,15 +332,3 @@ _HANDLERS: dict[int, Callable[[Hypervisor, int, int, int], Answer]] = {
     Hypercall.event_channel_op: Hypervisor._event_channel_op,
     Hypercall.hvm_op: Hypervisor._hvm_op,
 }
-
-_TSC_TO_SYSTEM_MUL = 0x80000000
-"""With a shift of 0: one nanosecond is two ticks, a CPU of 2 GHz."""
-
-
-def initial_shared_info() -> bytes:
-    """The page as the guest first maps it: vcpu times that can be divided by, no events."""
-    page = bytearray(PAGE)
-    for vcpu in range(32):
-        time = SharedInfo.vcpu_info + 64 * vcpu + VcpuInfo.time
-        struct.pack_into("<I", page, time + 24, _TSC_TO_SYSTEM_MUL)
-    return bytes(page)

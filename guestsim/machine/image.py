@@ -15,10 +15,11 @@ from pathlib import Path
 
 from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
-from elftools.elf.sections import NoteSection, SymbolTableSection
+from elftools.elf.sections import NoteSection
 from elftools.elf.segments import NoteSegment
 
 from guestsim.errors import InputError, MissingImageError
+from guestsim.machine.stack import stack_of
 
 __all__ = ["Image", "Segment", "load_image"]
 
@@ -51,8 +52,8 @@ class Image:
     content: bytes
     """The whole file, for symbols and lines."""
     stack: range = range(0)
-    """Addresses of the object called `stack`, where the image has one: what lies in it below the
-    stack pointer is dead."""
+    """Addresses of its stack, where they are known: what lies there below the stack pointer is
+    dead."""
 
     @property
     def end(self) -> int:
@@ -119,7 +120,8 @@ def _parse(name: str, path: Path, content: bytes) -> Image:
     if not any(s.address <= entry < s.address + s.size for s in segments):
         raise wrong(f"its entry point {entry:#x} is outside its segments")
     digest = hashlib.sha256(content).hexdigest()
-    return Image(name, path, digest, entry, tuple(ordered), content, _stack(elf))
+    stack = stack_of(elf, entry, ordered)
+    return Image(name, path, digest, entry, tuple(ordered), content, stack)
 
 
 def _phys32_entry(elf: ELFFile) -> int | None:
@@ -131,12 +133,3 @@ def _phys32_entry(elf: ELFFile) -> int | None:
             if note["n_name"] == "Xen" and int(note["n_type"]) == XEN_ELFNOTE_PHYS32_ENTRY:
                 return int.from_bytes(note["n_descdata"][:4], "little")
     return None
-
-
-def _stack(elf: ELFFile) -> range:
-    table = elf.get_section_by_name(".symtab")
-    if isinstance(table, SymbolTableSection):
-        for symbol in table.get_symbol_by_name("stack") or ():
-            start = symbol["st_value"]
-            return range(start, start + symbol["st_size"])
-    return range(0)

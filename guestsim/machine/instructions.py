@@ -5,7 +5,10 @@ Source: Intel SDM volume 2, instruction format (prefixes) and the opcode maps.
 
 from __future__ import annotations
 
-__all__ = ["LONGEST", "is_atomic", "is_cmpxchg8b", "loads_twice"]
+from functools import lru_cache
+from typing import NamedTuple
+
+__all__ = ["LONGEST", "Access", "access_of"]
 
 LONGEST = 15
 """Bytes of the longest instruction."""
@@ -14,25 +17,24 @@ _LOCK = 0xF0
 _PREFIXES = frozenset((0x26, 0x2E, 0x36, 0x3E, 0x64, 0x65, 0x66, 0x67, _LOCK, 0xF2, 0xF3))
 
 
-def _opcode(instruction: bytes) -> tuple[bytes, bytes]:
-    """(prefixes, the rest)."""
-    for index, byte in enumerate(instruction):
-        if byte not in _PREFIXES:
-            return instruction[:index], instruction[index:]
-    return instruction, b""
+class Access(NamedTuple):
+    """How an instruction that loads from memory does so."""
 
-
-def is_atomic(instruction: bytes) -> bool:
+    is_atomic: bool
     """LOCK-prefixed, or XCHG with memory, which locks by itself."""
-    prefixes, rest = _opcode(instruction)
-    return _LOCK in prefixes or rest[:1] in (b"\x86", b"\x87")
-
-
-def is_cmpxchg8b(instruction: bytes) -> bool:
+    is_cmpxchg8b: bool
     """The only general-register instruction that loads 8 bytes at once."""
-    return _opcode(instruction)[1][:2] == b"\x0f\xc7"
-
-
-def loads_twice(instruction: bytes) -> bool:
+    loads_twice: bool
     """CMPS: two loads in one instruction."""
-    return _opcode(instruction)[1][:1] in (b"\xa6", b"\xa7")
+
+
+@lru_cache(maxsize=4096)
+def access_of(instruction: bytes) -> Access:
+    """What the instruction at the beginning of these bytes does."""
+    length = next((at for at, byte in enumerate(instruction) if byte not in _PREFIXES), LONGEST)
+    prefixes, rest = instruction[:length], instruction[length:]
+    return Access(
+        is_atomic=_LOCK in prefixes or rest[:1] in (b"\x86", b"\x87"),
+        is_cmpxchg8b=rest[:2] == b"\x0f\xc7",
+        loads_twice=rest[:1] in (b"\xa6", b"\xa7"),
+    )

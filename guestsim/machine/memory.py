@@ -1,8 +1,6 @@
-"""The guest's physical memory on the host: RAM that exists once touched, and its snapshots.
+"""The guest's physical memory on the host: RAM that exists once touched.
 
-RAM comes in pieces, one mmap each, so that a machine of any size costs what its guest uses. A
-snapshot is a tuple of immutable pages that share what did not change; taking one costs a copy and a
-comparison of each piece (5 µs a 64 KiB piece), going back costs the pages that differ.
+RAM comes in pieces, one mmap each, so that a machine of any size costs what its guest uses.
 """
 
 from __future__ import annotations
@@ -14,15 +12,11 @@ from typing import NamedTuple
 
 from guestsim.errors import InternalError
 
-__all__ = ["CHUNK", "PAGE", "Memory", "Piece", "Snapshot", "host_memory", "without"]
+__all__ = ["CHUNK", "PAGE", "Memory", "Piece", "host_memory"]
 
 PAGE = 4096
 CHUNK = 16 * PAGE
-"""RAM is mapped in pieces of this many bytes, where all of it is RAM."""
-
-Pages = tuple[bytes, ...]
-Snapshot = tuple[tuple[int, Pages], ...]
-"""(address, pages) of every piece that is not all zeroes, by address."""
+"""Low RAM is mapped in pieces of this many bytes, other RAM by the page."""
 
 
 class Piece(NamedTuple):
@@ -38,11 +32,13 @@ class Piece(NamedTuple):
 class Memory:
     """Physical memory. `is_ram` says where there is RAM; elsewhere there is nothing."""
 
-    def __init__(self, is_ram: Callable[[int], bool]) -> None:
+    def __init__(self, is_ram: Callable[[int], bool], low: int) -> None:
+        """`low`: bytes of RAM from address 0 on that stay RAM, and come in pieces of `CHUNK`."""
         self._is_ram = is_ram
+        self._low = low
         self._pieces: dict[int, Piece] = {}
-        self._known: dict[int, tuple[bytes, Pages]] = {}
-        """What each piece held when it was last looked at."""
+        self.written = False
+        """Whether `write` or `clear` has been called since somebody cleared this."""
 
     def pieces(self) -> tuple[Piece, ...]:
         """Every piece so far, in the order of their first touch."""
@@ -50,24 +46,20 @@ class Memory:
 
     def piece(self, address: int) -> Piece:
         """The piece that holds `address`, made now if it was not touched before."""
-        page, chunk = address - address % PAGE, address - address % CHUNK
-        for base in (chunk, page):
-            known = self._pieces.get(base)
-            if known is not None and address < base + known.size:
-                return known
-        whole = all(
-            self._is_ram(part) and part not in self._pieces
-            for part in range(chunk, chunk + CHUNK, PAGE)
+        chunk = address - address % CHUNK
+        base, size = (
+            (chunk, CHUNK) if chunk + CHUNK <= self._low else (address - address % PAGE, PAGE)
         )
-        base, size = (chunk, CHUNK) if whole else (page, PAGE)
-        made = Piece(base, size, *host_memory(size))
-        self._pieces[base] = made
-        zero = bytes(size)
-        self._known[base] = zero, _ZERO_PAGES[: size // PAGE]
-        return made
+        known = self._pieces.get(base)
+        if known is None:
+            known = self._pieces[base] = Piece(base, size, *host_memory(size))
+        return known
 
     def read(self, address: int, size: int) -> bytes:
         """Bytes at a physical address."""
+        piece = self._pieces.get(address - address % CHUNK)
+        if piece is not None and address + size <= piece.base + CHUNK <= self._low:
+            return piece.host[address - piece.base : address - piece.base + size]
         return b"".join(
             piece.host[first : first + length]
             for piece, first, length in self._spans(address, size)
@@ -75,10 +67,23 @@ class Memory:
 
     def write(self, address: int, data: bytes) -> None:
         """Change bytes at a physical address. Code that ran already is not translated anew."""
+        self.written = True
         done = 0
         for piece, first, length in self._spans(address, len(data)):
             piece.host[first : first + length] = data[done : done + length]
             done += length
+
+    def clear_range(self, start: int, stop: int) -> None:
+        """Zeroes from `start` to `stop`, in low RAM; does not count as `written`."""
+        piece = self._pieces.get(start - start % CHUNK)
+        if piece is not None and start < stop <= piece.base + CHUNK <= self._low:
+            ctypes.memset(piece.pointer + start - piece.base, 0, stop - start)
+            return
+        while start < stop:
+            piece = self.piece(start)
+            length = min(stop, piece.base + piece.size) - start
+            ctypes.memset(piece.pointer + start - piece.base, 0, length)
+            start += length
 
     def _spans(self, address: int, size: int) -> list[tuple[Piece, int, int]]:
         spans = []
@@ -94,65 +99,12 @@ class Memory:
 
     def clear(self) -> None:
         """All zeroes, as at power on."""
-        for base, piece in self._pieces.items():
-            zero = _ZERO_PAGES[: piece.size // PAGE]
+        self.written = True
+        for piece in self._pieces.values():
             piece.host[:] = bytes(piece.size)
-            self._known[base] = bytes(piece.size), zero
-
-    def snapshot(self) -> Snapshot:
-        """All of RAM as it is now."""
-        known = self._known
-        found = []
-        for base, piece in self._pieces.items():
-            data, pages = known[base]
-            now = piece.host[:]
-            if now != data:
-                pages = tuple(
-                    old if old == (page := now[at * PAGE : (at + 1) * PAGE]) else page
-                    for at, old in enumerate(pages)
-                )
-                known[base] = now, pages
-            if any(page is not _ZERO for page in pages):
-                found.append((base, pages))
-        found.sort()
-        return tuple(found)
-
-    def restore(self, snapshot: Snapshot) -> None:
-        """Back to `snapshot`. RAM must be as it was at the last snapshot or restoration."""
-        target = dict(snapshot)
-        for base, piece in self._pieces.items():
-            pages = self._known[base][1]
-            wanted = target.get(base) or _ZERO_PAGES[: piece.size // PAGE]
-            if wanted is pages:
-                continue
-            for at, (old, new) in enumerate(zip(pages, wanted, strict=True)):
-                if old is not new:
-                    piece.host[at * PAGE : (at + 1) * PAGE] = new
-            self._known[base] = b"".join(wanted), wanted
-
-
-def without(snapshot: Snapshot, start: int, end: int) -> Snapshot:
-    """`snapshot` with zeroes from `start` to `end`."""
-    return tuple(
-        (base, tuple(_without(page, base + at * PAGE, start, end) for at, page in enumerate(pages)))
-        if base < end and start < base + len(pages) * PAGE
-        else (base, pages)
-        for base, pages in snapshot
-    )
-
-
-def _without(page: bytes, address: int, start: int, end: int) -> bytes:
-    first, last = max(start - address, 0), min(end - address, PAGE)
-    if first >= last or page is _ZERO:
-        return page
-    return page[:first] + bytes(last - first) + page[last:]
 
 
 def host_memory(size: int) -> tuple[mmap.mmap, int]:
     """Zeroed host memory, and its address. Unmapped when the last reference goes."""
     memory = mmap.mmap(-1, size)
     return memory, ctypes.addressof(ctypes.c_char.from_buffer(memory))
-
-
-_ZERO = bytes(PAGE)
-_ZERO_PAGES: Pages = (_ZERO,) * (CHUNK // PAGE)

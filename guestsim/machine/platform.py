@@ -6,8 +6,10 @@ port numbers of the PC platform that QEMU's `xenfv` machine provides.
 
 from __future__ import annotations
 
-import struct
 from typing import Final, NamedTuple
+
+from guestsim.machine.pci import ConfigurationSpaces, Contents
+from guestsim.machine.profile import Profile
 
 __all__ = ["DEVICE_PAGES", "POST_WRONG_REPLY", "Platform", "PlatformState"]
 
@@ -24,21 +26,19 @@ _PCI_ADDRESS, _PCI_DATA = 0xCF8, 0xCFC
 _PM1A_CNT: Final = 0xB004
 _SCI_EN: Final = 1
 
-_PCI_DEVICES: Final = {
-    # devfn: (vendor | device << 16, class code << 8 | revision)
-    0x00: (0x1237_8086, 0x0600_0002),  # i440FX host bridge
-    0x08: (0x7000_8086, 0x0601_0000),  # PIIX3 ISA bridge
-    0x0B: (0x7113_8086, 0x0680_0003),  # PIIX4 power management
-}
 
-
-def _configuration() -> dict[int, bytearray]:
-    spaces = {}
-    for devfn, (identity, revision) in _PCI_DEVICES.items():
-        spaces[devfn] = bytearray(256)
-        struct.pack_into("<I", spaces[devfn], 0, identity)
-        struct.pack_into("<I", spaces[devfn], 8, revision)
-    return spaces
+_EMPTY_PORTS: Final = (
+    *(range(0x20, 0x22), range(0xA0, 0xA2), range(0x4D0, 0x4D2)),  # interrupt controllers
+    *(range(0x40, 0x44), range(0x61, 0x62)),  # timer
+    *(range(0x60, 0x61), range(0x64, 0x65), range(0x92, 0x93)),  # keyboard controller, A20
+    *(range(0x80, 0x90), range(0xED, 0xEE)),  # DMA pages, POST codes, delays
+    *(range(0x1F0, 0x1F8), range(0x3F6, 0x3F8), range(0x170, 0x178), range(0x376, 0x378)),  # IDE
+    *(range(0x2F8, 0x300), range(0x3F8, 0x400), range(0x2E8, 0x2F0), range(0x3E8, 0x3F0)),  # serial
+    *(range(0x278, 0x280), range(0x378, 0x380)),  # parallel
+    range(0x3B0, 0x3E0),  # VGA
+)
+"""Ports of a PC that firmware probes or sets up whether or not anything is there. Here nothing is:
+they read as ones."""
 
 
 class PlatformState(NamedTuple):
@@ -47,7 +47,7 @@ class PlatformState(NamedTuple):
     post: int
     cmos: bytes
     cmos_index: int
-    pci: tuple[tuple[int, bytes], ...]
+    pci: Contents
     pci_address: int
     tsc: int
 
@@ -55,14 +55,14 @@ class PlatformState(NamedTuple):
 class Platform:
     """Ports and their state. All of it that can change is in `state()`, but for the console."""
 
-    def __init__(self) -> None:
+    def __init__(self, profile: Profile) -> None:
         self.console = b""
         """What the guest printed, all stages."""
         self.post = 0
         """The last POST code."""
         self._cmos = bytearray(128)
         self._cmos_index = 0
-        self._pci = _configuration()
+        self._pci = ConfigurationSpaces(profile.devices)
         self._pci_address = 0
         self._tsc = 0
         self._state: PlatformState | None = None  # as long as nothing has changed since
@@ -74,7 +74,7 @@ class Platform:
                 self.post,
                 bytes(self._cmos),
                 self._cmos_index,
-                tuple((devfn, bytes(space)) for devfn, space in self._pci.items()),
+                self._pci.contents(),
                 self._pci_address,
                 self._tsc,
             )
@@ -88,7 +88,7 @@ class Platform:
         self.post = state.post
         self._cmos[:] = state.cmos
         self._cmos_index = state.cmos_index
-        self._pci = {devfn: bytearray(space) for devfn, space in state.pci}
+        self._pci.restore(state.pci)
         self._pci_address = state.pci_address
         self._tsc = state.tsc
 
@@ -98,10 +98,10 @@ class Platform:
         self._tsc += 1000
         return self._tsc
 
-    def port_in(self, port: int, size: int) -> int:
-        """IN: unknown ports read as ones."""
-        if _PCI_DATA <= port < _PCI_DATA + 4:
-            return self._pci_read(port - _PCI_DATA, size)
+    def port_in(self, port: int, size: int) -> int | None:
+        """IN; None where there is nothing that we know of."""
+        if port >= _PCI_DATA and port + size <= _PCI_DATA + 4:
+            return self._pci.read(self._pci_address, port - _PCI_DATA, size)
         if port == _PCI_ADDRESS and size == 4:
             return self._pci_address
         if port == _CMOS_DATA:
@@ -110,42 +110,28 @@ class Platform:
             return _SCI_EN
         if port == _CONSOLE:
             return _CONSOLE  # how a guest finds out that the port is there
-        return (1 << 8 * size) - 1
+        return (1 << 8 * size) - 1 if _is_empty(port) else None
 
-    def port_out(self, port: int, size: int, value: int) -> None:
-        """OUT: unknown ports swallow the value, as hardware does."""
+    def port_out(self, port: int, size: int, value: int) -> bool:
+        """OUT; whether there is anything that we know of."""
         if port == _CONSOLE:
             self.console += bytes((value & 0xFF,))
-            return
+            return True
         self._state = None
         if port == _PCI_ADDRESS and size == 4:
             self._pci_address = value
-        elif _PCI_DATA <= port < _PCI_DATA + 4:
-            self._pci_write(port - _PCI_DATA, size, value)
+        elif port >= _PCI_DATA and port + size <= _PCI_DATA + 4:
+            self._pci.write(self._pci_address, port - _PCI_DATA, size, value)
         elif port == _CMOS_INDEX:
             self._cmos_index = value & 0x7F
         elif port == _CMOS_DATA:
             self._cmos[self._cmos_index] = value & 0xFF
         elif port == POST_PORT:
             self.post = value
+        else:
+            return _is_empty(port) or port == _PM1A_CNT
+        return True
 
-    def _pci_read(self, offset: int, size: int) -> int:
-        space = self._pci_space()
-        if space is None:
-            return (1 << 8 * size) - 1
-        first = (self._pci_address & 0xFC) + offset
-        return int.from_bytes(space[first : first + size], "little")
 
-    def _pci_write(self, offset: int, size: int, value: int) -> None:
-        space = self._pci_space()
-        first = (self._pci_address & 0xFC) + offset
-        # Identity is wired; so are the base address registers, which read as zero: no BARs.
-        if space is None or first < 4 or 8 <= first < 0x0C or 0x10 <= first < 0x34:
-            return
-        space[first : first + size] = value.to_bytes(size, "little")
-
-    def _pci_space(self) -> bytearray | None:
-        address = self._pci_address
-        if not address >> 31 or address >> 16 & 0xFF:
-            return None
-        return self._pci.get(address >> 8 & 0xFF)
+def _is_empty(port: int) -> bool:
+    return any(port in ports for ports in _EMPTY_PORTS)

@@ -30,7 +30,8 @@ class Symbols:
         if index < 0:
             return ""
         start, size, name = self.functions[index]
-        return name if not size or address < start + size else ""
+        # The compiler's suffixes (ring_read.part.0) say nothing to a reader of the source.
+        return name.partition(".")[0] if not size or address < start + size else ""
 
     def line(self, address: int) -> tuple[str, int]:
         """(file, line) of `address`, ("", 0) where unknown. The file has no folders."""

@@ -5,7 +5,7 @@ Pure data: how it looks is the business of `timeline`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
 from itertools import accumulate, groupby
 from typing import NamedTuple
@@ -44,6 +44,8 @@ class Row(NamedTuple):
     """Events that the row stands for."""
     role: Role | None = None
     where: str = ""
+    source: str = ""
+    """The text of the source line, where it is known."""
     indices: Indices | None = None
     """After the row. None for a row without events."""
     changed: frozenset[str] = frozenset()
@@ -64,12 +66,19 @@ def where(site: Site) -> str:
     return f"{site.pc:#x}" if site.pc else ""
 
 
-def rows(run: Run, names: Mapping[str, str], *, full: bool = False) -> tuple[Row, ...]:
+def rows(
+    run: Run,
+    names: Mapping[str, str],
+    *,
+    full: bool = False,
+    source: Callable[[Site], str] | None = None,
+) -> tuple[Row, ...]:
     """The rows of the timeline of `run`.
 
     `names` says how actors are called, in the order of their columns. By default whole exchanges
     and stretches without anything of interest become one row each; `full` shows all of it. Every
-    event is in exactly one row. ValueError where `run.reasons` does not fit `run.steps`.
+    event is in exactly one row. `source` gives the text of a site's line, "" where it is not
+    known. ValueError where `run.reasons` does not fit `run.steps`.
     """
     subject = study(run, names)
     found: list[Row] = []
@@ -78,6 +87,8 @@ def rows(run: Run, names: Mapping[str, str], *, full: bool = False) -> tuple[Row
     for piece in pieces(subject, full=full):
         found += _between(subject, piece, reasons)
         row = _row(subject, piece, before)
+        if source is not None and piece.unit is not None:
+            row = row._replace(source=safe(source(piece.unit.site)))
         found.append(row)
         before = subject.now.after[piece.end - 1]
     return tuple(found)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
@@ -15,7 +15,7 @@ from guestsim.report.replay import GUEST, Indices
 from guestsim.report.rows import Row, RowKind, rows
 from guestsim.report.text import asciify, safe, signed
 from guestsim.report.words import Role, name_of
-from guestsim.trace import Outcome
+from guestsim.trace import Outcome, Site
 from guestsim.trace.results import Run
 
 __all__ = ["Closing", "Legend", "Timeline", "render", "timeline"]
@@ -47,22 +47,36 @@ class Timeline:
             yield from printer.row(row)
 
 
-def timeline(run: Run, names: Mapping[str, str], *, full: bool = False) -> RenderableType:
+def timeline(
+    run: Run,
+    names: Mapping[str, str],
+    *,
+    full: bool = False,
+    source: Callable[[Site], str] | None = None,
+) -> RenderableType:
     """The timeline of `run`. `names`: what each actor is called, in the order of the columns.
 
     By default whole clean exchanges and dull stretches are one row each; `full` shows all ops.
+    `source` gives the text of a site's line, or ""; it stands under the first op of the line.
     """
-    return Timeline(rows(run, names, full=full), names)
+    return Timeline(rows(run, names, full=full, source=source), names)
 
 
-def render(run: Run, names: Mapping[str, str], console: Console, *, full: bool = False) -> None:
+def render(
+    run: Run,
+    names: Mapping[str, str],
+    console: Console,
+    *,
+    full: bool = False,
+    source: Callable[[Site], str] | None = None,
+) -> None:
     """Print the timeline, what the guest said, and the sentence that explains the end."""
     if run.events:
         console.print(Legend(names))
         console.print()
-    console.print(timeline(run, names, full=full))
+    console.print(timeline(run, names, full=full, source=source))
     console.print()
-    console.print(Closing(run, names))
+    console.print(Closing(run, names, source))
 
 
 class Legend:
@@ -87,8 +101,11 @@ class Legend:
 class Closing:
     """The outcome and its sentence, and the guest's own words where it left some."""
 
-    def __init__(self, run: Run, names: Mapping[str, str]) -> None:
+    def __init__(
+        self, run: Run, names: Mapping[str, str], source: Callable[[Site], str] | None = None
+    ) -> None:
         self.run = run
+        self.source = safe(source(run.end.site)) if source is not None else ""
         self.sentence = sentence(run, names)
         self.guest = name_of(GUEST, names)
 
@@ -102,6 +119,13 @@ class Closing:
         style = _OUTCOMES.get(outcome, "bold red") if outcome is not None else "bold yellow"
         text = Text.assemble((f"{outcome or 'inconclusive'}: ", style), self.sentence)
         yield from printer.line(text, indent=2)
+        if self.source:
+            yield from printer.line(_quoted(self.source), start=2, indent=2)
+
+
+def _quoted(source: str) -> Text:
+    """A source line, told apart from what guestsim says."""
+    return Text(f"| {source}", style="dim italic")
 
 
 class _Printer:
@@ -120,6 +144,7 @@ class _Printer:
         self.at = layout or Layout(0, (), 0, (), False)
         self.names = names
         self.seen: dict[str, str] = {}
+        self.read: dict[str, str] = {}
         self.strange: tuple[str, ...] = ()
 
     def style_of(self, actor: str) -> str:
@@ -259,6 +284,10 @@ class _Printer:
 
     def remarks(self, row: Row) -> Iterator[Text]:
         start = self.at.step + 3
+        if row.source and self.read.get(row.actor) != row.where:
+            column = self.at.start(row.actor, self.names)
+            yield from self.line(_quoted(row.source), start=column, indent=2)
+        self.read[row.actor] = row.where
         for ring in row.impossible:
             if ring not in self.strange or {f"{ring}_cons", f"{ring}_prod"} & row.changed:
                 used = row.indices.used(ring) if row.indices is not None else 0

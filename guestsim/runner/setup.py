@@ -13,6 +13,7 @@ from guestsim.explore import Image as ScheduledImage
 from guestsim.machine.guest import Guest, Stage
 from guestsim.machine.image import Image, load_image
 from guestsim.machine.images import find_image
+from guestsim.runner.platform import profile_of
 from guestsim.runner.requests import requests_of_firmware, requests_of_frontend, toolstack_store
 from guestsim.scenario import Daemon, Ring, Scenario, Wakes
 from guestsim.scenario import Stage as ScenarioStage
@@ -62,7 +63,7 @@ def set_up(scenario: Scenario, images: Mapping[str, Path] | None = None) -> Setu
         Stage(image, "\n".join(requests_of(scenario, stage)))
         for image, stage in zip(chain, scenario.boot.stages, strict=True)
     ]
-    guest = Guest(stages, scenario.ring.port, scenario.boot.memory << 20, scenario.boot.budget)
+    guest = Guest(stages, scenario.ring.port, profile_of(scenario), scenario.boot.budget)
     model = scenario.daemon.model
     mistake = scenario.daemon.mistake
     config = DaemonConfig(

@@ -26,6 +26,14 @@ from guestsim.scenario.models import (
     Strategy,
     Wakes,
 )
+from guestsim.scenario.platform import (
+    Device,
+    DeviceName,
+    Platform,
+    parse_device,
+    parse_memory,
+    parse_xen,
+)
 from guestsim.scenario.spelling import hint
 
 __all__ = [
@@ -37,12 +45,15 @@ __all__ = [
     "Boot",
     "Daemon",
     "DaemonModel",
+    "Device",
+    "DeviceName",
     "Expect",
     "Feature",
     "Frequency",
     "Judgement",
     "MemoryModel",
     "Mistake",
+    "Platform",
     "Request",
     "Ring",
     "Rules",
@@ -58,7 +69,10 @@ __all__ = [
     "hint",
     "load",
     "load_one",
+    "parse_device",
+    "parse_memory",
     "parse_request",
     "parse_until",
+    "parse_xen",
     "schema",
 ]

@@ -20,7 +20,7 @@ from guestsim.scenario.sense import OPTIONS, check_line, check_name, check_sense
 from guestsim.scenario.shape import check_shape
 from guestsim.scenario.spelling import hint
 
-__all__ = ["find", "load", "load_one"]
+__all__ = ["find", "load", "load_one", "read_toml"]
 
 _POSITION = re.compile(r" \(at line (\d+), column (\d+)\)$")
 _SECTIONS = Sections.__struct_fields__
@@ -34,7 +34,7 @@ def load(path: Path) -> tuple[Scenario, ...]:
     """
     file, wanted = _split(path)
     try:
-        scenarios = _each_model(_scenarios(file, _parse(file, _read(file))))
+        scenarios = _each_model(_scenarios(file, read_toml(file)))
     except Problem as problem:
         where = f"{key_path(problem.key)}: " if problem.key else ""
         raise _error(file, where + problem.message) from None
@@ -56,6 +56,11 @@ def load_one(path: Path) -> Scenario:
         names = ", ".join(escaped(scenario.name) for scenario in scenarios)
         raise _error(path, f"holds {len(scenarios)} scenarios; name one of {names}")
     return scenarios[0]
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """A TOML file, decoded; InputError, with the file and the line, where it is none."""
+    return _parse(path, _read(path))
 
 
 def find(paths: Iterable[Path]) -> list[Path]:
@@ -129,7 +134,7 @@ def _inside(folder: Path) -> list[Path]:
 def _read(path: Path) -> str:
     mode = _stat(path).st_mode
     if stat.S_ISDIR(mode):
-        raise _error(path, "is a folder, not a scenario file")
+        raise _error(path, "is a folder, not a file")
     if not stat.S_ISREG(mode):
         raise _error(path, "is not a regular file")
     try:

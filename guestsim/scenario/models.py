@@ -15,6 +15,7 @@ from msgspec import Meta
 
 from guestsim.abi.xs_wire import ServerFeature
 from guestsim.scenario.grammar import Until, parse_until
+from guestsim.scenario.platform import Platform
 
 __all__ = [
     "DEFAULT_STRATEGY",
@@ -177,7 +178,6 @@ class Boot(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
             "before it counts as running away.",
         ),
     ] = 50_000_000
-    memory: Annotated[int, Meta(ge=4, le=2048, description="Guest memory in MiB.")] = 16
     skip_without_image: Annotated[
         bool,
         Meta(
@@ -289,7 +289,13 @@ class Search(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     memory_model: Annotated[
         MemoryModel, Meta(description="In which order stores become visible.")
     ] = MemoryModel.SC
-    script: Annotated[tuple[Step, ...], Meta(description="script: who moves, until when.")] = ()
+    script: Annotated[
+        tuple[Step, ...],
+        Meta(
+            description="Who moves, until when. With exhaustive and bounded, the search begins "
+            "where the script ends."
+        ),
+    ] = ()
     seed: Annotated[
         int, Meta(ge=0, le=U32_MAX, description="random, pct: where the random numbers begin.")
     ] = 0
@@ -376,6 +382,9 @@ class Sections(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """The tables that a file, a variant and a scenario have in common."""
 
     boot: Annotated[Boot, Meta(description="What runs in the guest.")] = Boot()
+    platform: Annotated[Platform, Meta(description="What the guest's machine is made of.")] = (
+        Platform()
+    )
     store: Annotated[
         dict[str, str],
         Meta(

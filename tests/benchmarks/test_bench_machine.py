@@ -10,6 +10,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from guestsim.explore import execute, fair
 from guestsim.machine.guest import Guest
+from guestsim.machine.profile import Profile
 from guestsim.runner import set_up
 from guestsim.runner.watch import rule_observer
 from guestsim.scenario import load_one
@@ -65,11 +66,38 @@ def test_debians_hvmloader_boots_to_its_hand_over(benchmark: BenchmarkFixture) -
     setup = set_up(
         load_one(SCENARIOS / "real" / "torn-reset.toml#legacy"), {"hvmloader": HVMLOADER}
     )
-    alone = Guest(setup.guest._chain[:1], 2, 64 << 20)
+    alone = Guest(setup.guest._chain[:1], 2, Profile(memory=64 << 20))
     actors = (alone, setup.daemon)
 
     def run() -> None:
         done = execute(fair, actors, setup.memory, record=False)
         assert done.outcome is Outcome.CONNECTED
+
+    benchmark(run)
+
+
+@pytest.mark.skipif(not HVMLOADER.exists(), reason=f"not there: {HVMLOADER}")
+@pytest.mark.parametrize("back", [0, 4, 1], ids=["straight on", "back at one in 4", "always back"])
+def test_recorded_resumptions_of_hvmloader(benchmark: BenchmarkFixture, back: int) -> None:
+    """What a search does: resume a point, take a snapshot, ask for its key. `extra_info` has how
+    many. Going back is to the last point and from there: as far as it can be."""
+    setup = set_up(
+        load_one(SCENARIOS / "real" / "torn-reset.toml#legacy"), {"hvmloader": HVMLOADER}
+    )
+    execution = execute(fair, setup.actors, setup.memory)
+    values = [event.value for event in execution.events if _is_answer(event.actor, event.op.kind)]
+    guest = setup.guest
+    guest.keep_states = True
+    points = [guest.start().point]
+    for value in values[:-1]:
+        points.append(guest.resume(points[-1], value).point)
+    benchmark.extra_info["resumptions"] = len(values) - 1
+
+    def run() -> None:
+        for number, (point, value) in enumerate(zip(points[:-1], values, strict=False)):
+            if back and number % back == 0:
+                guest.resume(points[-2], values[-2])
+            reached = guest.resume(point, value).point
+            hash(guest.key(reached))
 
     benchmark(run)

@@ -50,6 +50,10 @@ SAID_ELSEWHERE = {
 """Constants that guestsim.abi has in another shape; each has a test of its own below."""
 
 
+NOT_IN_FIRMWARE = {"vcpu"}
+"""What the images here never do, and only the machine needs: start another processor."""
+
+
 def constants() -> dict[str, int]:
     found: dict[str, int] = {}
     for path in UPSTREAM:
@@ -102,7 +106,9 @@ def test_every_abi_module_is_compared() -> None:
     missing = {path.stem for path in folder.glob("*.py")} - {
         module.__name__.rpartition(".")[2] for module in compared
     }
-    assert missing <= {"__init__"}, f"guestsim.abi modules not compared with C: {missing}"
+    assert missing == {"__init__", *NOT_IN_FIRMWARE}, (
+        f"guestsim.abi modules not compared with C: {missing}"
+    )
 
 
 @pytest.mark.parametrize("name", sorted(set(constants()) - SAID_ELSEWHERE))

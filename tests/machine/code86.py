@@ -12,6 +12,7 @@ from pathlib import Path
 from guestsim.machine.guest import Guest, Stage
 from guestsim.machine.hypervisor import STORE_PFN
 from guestsim.machine.image import load_image
+from guestsim.machine.profile import Profile
 
 BASE = 0x100000
 RING = STORE_PFN << 12
@@ -164,11 +165,27 @@ def elf(
     return header + table + body
 
 
-def guest(folder: Path, *stages: bytes, budget: int = 100_000) -> Guest:
+def with_sections(file: bytes, sections: dict[str, tuple[int, bytes]]) -> bytes:
+    """`file` with these sections (name: type and data) and no others."""
+    names = b"\0" + b"".join(name.encode() + b"\0" for name in (*sections, ".shstrtab"))
+    table = bytes(40)
+    body = file + bytes(-len(file) % 4)
+    for name, (kind, data) in {**sections, ".shstrtab": (3, names)}.items():
+        at = names.index(b"\0" + name.encode() + b"\0") + 1
+        table += struct.pack("<10I", at, kind, 0, 0, len(body), len(data), 0, 0, 4, 0)
+        body += data + bytes(-len(data) % 4)
+    header = struct.pack("<IIHHHHHH", len(body), 0, 52, 32, *struct.unpack("<H", file[44:46]), 40,
+                         len(sections) + 2, len(sections) + 1)  # fmt: skip
+    return body[:32] + header + body[52:] + table
+
+
+def guest(
+    folder: Path, *stages: bytes, budget: int = 100_000, profile: Profile | None = None
+) -> Guest:
     """A guest whose boot chain is `stages`, each the code of one image."""
     chain = []
     for index, code in enumerate(stages):
         path = folder / f"stage{index}.elf"
         path.write_bytes(elf([(BASE, code)]))
         chain.append(Stage(load_image(f"stage{index}", path)))
-    return Guest(chain, PORT, memory=16 << 20, budget=budget)
+    return Guest(chain, PORT, profile, budget)

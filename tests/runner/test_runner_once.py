@@ -11,7 +11,7 @@ from guestsim.errors import InputError
 from guestsim.explore import trace_bytes
 from guestsim.runner import run_once, save_schedule, set_up
 from guestsim.runner.once import replay_once, scenario_of
-from guestsim.runner.symbolize import symbolize
+from guestsim.runner.symbolize import Symbolizer
 from guestsim.scenario import Scenario, load_one
 from guestsim.trace import Kind, Outcome
 
@@ -90,7 +90,7 @@ def test_sites_get_functions_and_lines() -> None:
     run, _ = run_once(scenario, setup)
     lines = {
         (event.op.site.file, event.op.site.function)
-        for event in symbolize(run, setup.images).events
+        for event in Symbolizer(setup.images).run(run).events
         if event.actor == "guest"
     }
     assert ("reset.c", "reset_poison") in lines
@@ -111,7 +111,7 @@ def test_debians_hvmloader_boots_to_its_hand_over_and_tears() -> None:
 
 @needs_hvmloader
 def test_debians_hvmloader_closes_the_ring_where_it_can() -> None:
-    scenario = load_one(SCENARIOS / "real" / "torn-reset.toml#closing")
+    scenario = load_one(SCENARIOS / "real" / "torn-reset.toml#closing-sc")
     setup = set_up(scenario, {"hvmloader": HVMLOADER})
     run, _ = run_once(scenario, setup)
     assert run.outcome is Outcome.CONNECTED

@@ -18,8 +18,21 @@ GOOD: tuple[dict[str, Any], ...] = (
         "boot": {
             "chain": ["a", {"image": "./b", "requests": ["read k=v", "tx 1 commit!EAGAIN"]}],
             "budget": 7,
-            "memory": 32,
             "skip_without_image": True,
+        },
+        "platform": {
+            "memory": "32 MiB",
+            "vcpus": 2,
+            "xen": "4.19.1-pre",
+            "devices": [
+                "piix3-isa",
+                {
+                    "address": "1f.7",
+                    "id": "8086:100e",
+                    "class": "020000",
+                    "registers": ["io 64 bytes", "memory64 1 GiB"],
+                },
+            ],
         },
         "store": {"a/b": "c", "/d": ""},
         "ring": {
@@ -68,6 +81,8 @@ GOOD: tuple[dict[str, Any], ...] = (
 _WORDS = sorted(
     {
         *("title", "boot", "chain", "image", "requests", "store", "ring", "fill", "daemon"),
+        *("platform", "memory", "vcpus", "xen", "devices", "address", "id", "class", "registers"),
+        *("64 MiB", "4.17", "04.0", "8086:100e", "0200", "io 4 bytes", "e1000"),
         *("features", "model", "search", "strategy", "script", "run", "until", "stage", "nth"),
         *("expect", "rules", "all", "variant", "name", "pair", "seed", "runs", "connected"),
         *("guest", "always", "never", "kept", "random", "rfc-v2", "error", "a", "./b", "x.elf"),

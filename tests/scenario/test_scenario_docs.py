@@ -12,7 +12,7 @@ import msgspec
 import pytest
 from scenario_files import LEAST, write
 
-from guestsim.scenario import KINDS, PLACES, load, models
+from guestsim.scenario import KINDS, PLACES, load, models, platform
 from guestsim.scenario.grammar import VERBS
 
 TEXT = (Path(__file__).parents[2] / "docs/scenarios.md").read_text(encoding="utf-8")
@@ -21,6 +21,8 @@ TABLES: dict[str, type[msgspec.Struct]] = {
     "Top level": models.ScenarioFile,
     "boot": models.Boot,
     "Entries of chain": models.Stage,
+    "platform": platform.Platform,
+    "Entries of devices": platform.Device,
     "ring": models.Ring,
     "daemon": models.Daemon,
     "search": models.Search,

@@ -33,6 +33,14 @@ def request(line: str) -> str:
     return chain(f'{{ image = "a", requests = ["read k", "{line}"] }}')
 
 
+def device(line: str) -> str:
+    """A scenario with a PCI function of which one key is as in `line`."""
+    keys = {"address": '"04.0"', "id": '"8086:100e"', "class": '"0200"'}
+    key, _, value = line.partition(" = ")
+    keys[key] = value
+    return LEAST + f"platform.devices = [{{ {', '.join(f'{k} = {v}' for k, v in keys.items())} }}]"
+
+
 @pytest.mark.parametrize(
     ("text", "line"),
     [
@@ -40,15 +48,49 @@ def request(line: str) -> str:
         # known.
         (LEAST + 'search.strategey = "x"',
          'search.strategey: unknown key; did you mean "strategy"?'),
-        (LEAST + "SEED = 1", "SEED: unknown key; known here: boot, store, ring, daemon, search, "
-         "expect, title, pair, variant"),
+        (LEAST + "boot.memory = 64", "boot.memory: unknown key; it belongs in [platform]"),
+        (LEAST + "platform.memory = 64",
+         "platform.memory: expected a string, got the integer 64"),
+        (LEAST + 'platform.memory = "64"',
+         'platform.memory: "64" is no size; write one as "64 MiB"'),
+        (LEAST + 'platform.memory = "3 GiB"',
+         'platform.memory: "3 GiB" is not between 4 MiB and 2 GiB'),
+        (LEAST + 'platform.memory = "5000001 bytes"',
+         'platform.memory: "5000001 bytes" is not a whole number of pages of 4 KiB'),
+        (LEAST + "platform.vcpus = 5", "platform.vcpus: 5 is too large; at most 4"),
+        (LEAST + 'platform.xen = "four"',
+         'platform.xen: "four" is no version of Xen; write one as "4.17"'),
+        (LEAST + 'platform.devices = ["e100"]',
+         'platform.devices[0]: "e100" is not one of i440fx, piix3-isa, piix3-ide, piix3-usb, '
+         'piix4-pm, xen-platform, cirrus-vga, std-vga, rtl8139, e1000 or a table; '
+         'did you mean "e1000"?'),
+        (device('address = "4"'),
+         'platform.devices[0].address: "4" is not SLOT.FUNCTION, as "04.0"'),
+        (device('address = "20.0"'), 'platform.devices[0].address: "20.0": the last slot is 1f'),
+        (device('id = "e1000"'),
+         'platform.devices[0].id: "e1000" is not VENDOR:DEVICE, as "8086:100e"'),
+        (device('class = "net"'),
+         'platform.devices[0].class: "net" is not hexadecimal digits, as "0200"'),
+        (device('registers = ["io 64 bytes", "rom 4 KiB"]'),
+         'platform.devices[0].registers[1]: "rom 4 KiB" is not KIND SIZE, as "io 64 bytes" or '
+         '"memory 128 KiB"'),
+        (device('registers = ["io 4 KiB"]'),
+         'platform.devices[0].registers[0]: "io 4 KiB": its size must be a power of two from 4 to '
+         "256 bytes"),
+        (device('registers = ["memory 4 pages"]'),
+         'platform.devices[0].registers[0]: "4 pages" is no size; write one as "64 MiB"'),
+        (device(f"registers = {['memory64 4 KiB'] * 4}"),
+         "platform.devices[0].registers[3]: a function has 6 registers; memory64 takes two"),
+        (LEAST + "SEED = 1", "SEED: unknown key; known here: boot, platform, store, ring, daemon, "
+         "search, expect, title, pair, variant"),
         (LEAST + "seed = 1", "seed: unknown key; it belongs in [search]"),
         (LEAST + "connection = 1", "connection: unknown key; it belongs in [ring]"),
         (LEAST + 'expect.signal = "kept"',
          "expect.signal: unknown key; it belongs in [expect.rules]"),
         (LEAST + "ring.rep_index = 1",
          'ring.rep_index: unknown key; did you mean "req_index" or "rsp_index"?'),
-        (LEAST + '"a key" = 1', '"a key": unknown key; known here: boot, store, ring, daemon, '
+        (LEAST + '"a key" = 1',
+         '"a key": unknown key; known here: boot, platform, store, ring, daemon, '
          "search, expect, title, pair, variant"),
         (LEAST + 'expect.rules.index_owner = "kept"',
          'expect.rules.index_owner: unknown key; did you mean "index-owner"?'),

@@ -1,0 +1,160 @@
+"""Separate debug files: where they are looked for, and whether one belongs to an image.
+
+Sources: GDB's manual, "Debugging Information in Separate Files" (`.gnu_debuglink` with its CRC, the
+build id, the folders); System V ABI for notes.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from elftools.common.exceptions import ELFError
+from elftools.elf.elffile import ELFFile
+from elftools.elf.sections import NoteSection
+
+from guestsim.errors import InputError
+from guestsim.machine.image import Image
+
+__all__ = ["SYSTEM_DEBUG", "debug_files"]
+
+SYSTEM_DEBUG = Path("/usr/lib/debug")
+"""Where distributions put debug files."""
+
+
+class _Wanted(NamedTuple):
+    """How an image says which debug file is its own."""
+
+    build_id: str
+    """Hexadecimal, "" for none."""
+    link: str
+    """The file's name, "" for none."""
+    crc: int
+
+
+def debug_files(images: Sequence[Image], given: Sequence[Path] = ()) -> dict[str, bytes]:
+    """The separate debug file of each image that has none of its own: its content, by the image's
+    name.
+
+    `given`: files and folders of the user's. InputError where one of them is there for nothing, or
+    does not belong to the image. In other places, a file that does not belong is passed over.
+    """
+    found: dict[str, bytes] = {}
+    reasons: dict[Path, str] = {}
+    used: set[Path] = set()
+    for image in images:
+        elf = ELFFile(io.BytesIO(image.content))
+        if elf.has_dwarf_info(strict=True):
+            continue
+        wanted = _wanted(elf)
+        for path, asked in _candidates(image, wanted, given):
+            content = _content(path, asked=asked is not None)
+            if content is None:
+                continue
+            wrong = _mismatch(image, elf, wanted, content)
+            if wrong is None:
+                found.setdefault(image.name, content)
+                used.update(() if asked is None else (asked,))
+            elif asked is not None:
+                reasons.setdefault(asked, f"{path}: {wrong}")
+    for path in given:
+        if path not in used:
+            names = ", ".join(image.name for image in images)
+            raise InputError(f"--debug {reasons.get(path, f'{path}: has nothing about {names}')}")
+    return found
+
+
+def _candidates(
+    image: Image, wanted: _Wanted, given: Sequence[Path]
+) -> Iterator[tuple[Path, Path | None]]:
+    """Files to look at, best first, each with the `given` path that asked for it."""
+    for path in given:
+        if not path.is_dir():
+            yield path, path
+            continue
+        for inside in _inside(path, image, wanted):
+            if inside.is_file():
+                yield inside, path
+    folder = image.path.resolve().parent
+    places = [*_inside(SYSTEM_DEBUG, image, wanted)]
+    if wanted.link:
+        places += [folder / wanted.link, folder / ".debug" / wanted.link]
+    # A package unpacked beside its debug package.
+    for above in folder.parents:
+        places += _inside(above / "usr/lib/debug", image, wanted)
+    for place in places:
+        if place.is_file() and not place.samefile(image.path):
+            yield place, None
+
+
+def _inside(root: Path, image: Image, wanted: _Wanted) -> Iterator[Path]:
+    """Where below `root` the image's debug file would be: by build id, by the image's folders (all
+    of them, or the last ones), or at the top."""
+    if wanted.build_id:
+        yield root / ".build-id" / wanted.build_id[:2] / f"{wanted.build_id[2:]}.debug"
+    folders = image.path.resolve().parent.parts[1:]
+    for name in dict.fromkeys((wanted.link or image.path.name, f"{image.path.name}.debug")):
+        for first in range(len(folders) + 1):
+            yield root.joinpath(*folders[first:], name)
+
+
+def _content(path: Path, *, asked: bool) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        if asked:
+            raise InputError(f"--debug {path}: {error.strerror}") from None
+        return None
+
+
+def _mismatch(image: Image, elf: ELFFile, wanted: _Wanted, content: bytes) -> str | None:
+    """Why `content` is not the image's debug file; None where it is."""
+    try:
+        other = ELFFile(io.BytesIO(content))
+        if not other.has_dwarf_info(strict=True):
+            return "has no debug information"
+        build_id = _wanted(other).build_id
+        sections = _sections(other)
+    except ELFError:
+        return "not an ELF file"
+    name = image.name
+    if wanted.build_id and build_id:
+        if build_id == wanted.build_id:
+            return None
+        return f"is not of {name}: build id {build_id}, not {wanted.build_id}"
+    if wanted.link:
+        crc = zlib.crc32(content)
+        if crc == wanted.crc:
+            return None
+        return f"is not of {name}: its CRC is {crc:#010x}, not {wanted.crc:#010x}"
+    if sections == _sections(elf):
+        return None
+    return f"is not of {name}: their sections differ"
+
+
+def _wanted(elf: ELFFile) -> _Wanted:
+    build_id = ""
+    for section in elf.iter_sections():
+        if isinstance(section, NoteSection):
+            for note in section.iter_notes():
+                if note["n_type"] == "NT_GNU_BUILD_ID":
+                    build_id = note["n_desc"]
+    link = elf.get_section_by_name(".gnu_debuglink")
+    if link is None:
+        return _Wanted(build_id, "", 0)
+    data = link.data()
+    name = data.partition(b"\0")[0]
+    return _Wanted(build_id, name.decode(errors="replace"), struct.unpack("<I", data[-4:])[0])
+
+
+def _sections(elf: ELFFile) -> list[tuple[str, int, int]]:
+    """Name, address and size of what is in memory."""
+    return [
+        (section.name, section["sh_addr"], section["sh_size"])
+        for section in elf.iter_sections()
+        if section["sh_addr"]
+    ]

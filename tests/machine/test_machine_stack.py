@@ -1,0 +1,99 @@
+"""Where images keep their stacks; what is dead there is cleared, and tells nothing apart."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from code86 import BASE, PORT, RING, elf, load, mov_esp, store
+
+from guestsim.machine.guest import Guest, Stage
+from guestsim.machine.image import load_image
+from guestsim.machine.images import find_image
+from guestsim.machine.stack import HVMLOADER_STACK_SIZE
+
+REQ_CONS, REQ_PROD = RING + 2048, RING + 2052
+TOP = 0x190000
+STACK = range(TOP - 0x1000, TOP)
+PUSH_EAX, POP_ECX = b"\x50", b"\x59"
+CLEAR_EAX, CLEAR_ECX = b"\x31\xc0", b"\x31\xc9"
+
+
+def machine(folder: Path, code: bytes, stack: range = STACK) -> Guest:
+    path = folder / "image.elf"
+    path.write_bytes(elf([(BASE, code)]))
+    made = Guest([Stage(replace(load_image("image", path), stack=stack))], PORT)
+    made.keep_states = True
+    return made
+
+
+@pytest.mark.parametrize(("stack", "same"), [(STACK, True), (range(0), False)])
+def test_what_lies_below_the_stack_pointer_does_not_tell_points_apart(
+    tmp_path: Path, stack: range, same: bool
+) -> None:
+    code = mov_esp(TOP) + load(REQ_CONS) + PUSH_EAX + POP_ECX + CLEAR_EAX + CLEAR_ECX
+    guest = machine(tmp_path, code + load(REQ_PROD), stack)
+    first = guest.start()
+    one, two = (guest.resume(first.point, value) for value in (1, 2))
+    assert (guest.key(one.point) == guest.key(two.point)) is same
+
+
+def test_what_lies_above_it_does(tmp_path: Path) -> None:
+    code = mov_esp(TOP) + load(REQ_CONS) + PUSH_EAX + CLEAR_EAX
+    guest = machine(tmp_path, code + load(REQ_PROD))
+    first = guest.start()
+    one, two = (guest.resume(first.point, value) for value in (1, 2))
+    assert guest.key(one.point) != guest.key(two.point)
+
+
+@pytest.mark.parametrize("keep_states", [False, True])
+def test_it_is_cleared_at_every_point(tmp_path: Path, keep_states: bool) -> None:
+    # push eax; pop ecx; load; then mov eax, [esp - 4]: nobody may rely on finding it.
+    below = b"\x8b\x44\x24\xfc"
+    code = mov_esp(TOP) + load(REQ_CONS) + PUSH_EAX + POP_ECX + load(REQ_CONS)
+    guest = machine(tmp_path, code + below + store(REQ_PROD) + load(REQ_CONS))
+    guest.keep_states = keep_states
+    burst = guest.resume(guest.start().point, 77)
+    assert guest.resume(burst.point, 0).ops[0].value == 0
+
+
+def hvmloader_like(top: int, bss: int) -> bytes:
+    """An ELF file that begins as every hvmloader does; `bss` bytes of zeroes follow its code."""
+    code = (
+        b"\xfc\xfa\x0f\x01\x15"
+        + struct.pack("<I", BASE)
+        + b"\x66\xb8\x20\x00\x8e\xd8\x8e\xd0\xea"
+        + struct.pack("<IH", BASE + 24, 0x18)
+        + mov_esp(top)
+        + b"\x89\xe5\x89\x1d"
+        + struct.pack("<I", TOP)
+        + b"\xe8"
+        + bytes(4)
+    )
+    return elf([(BASE, code)], memory_size=len(code) + bss)
+
+
+def test_an_hvmloader_without_symbols_is_known_by_its_entry(tmp_path: Path) -> None:
+    path = tmp_path / "hvmloader"
+    top = BASE + 0x8000
+    path.write_bytes(hvmloader_like(top, 0x10000))
+    stack = load_image("hvmloader", path).stack
+    assert stack == range(top - HVMLOADER_STACK_SIZE, top)
+
+
+def test_a_stack_that_is_not_zeroed_memory_of_the_image_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "hvmloader"
+    path.write_bytes(hvmloader_like(BASE + 0x8000, 0x100))
+    assert load_image("hvmloader", path).stack == range(0)
+
+
+def test_our_images_have_a_symbol_for_it() -> None:
+    assert len(load_image("frontend", find_image("frontend")).stack) == 0x4000
+
+
+def test_any_other_image_has_none(tmp_path: Path) -> None:
+    path = tmp_path / "other"
+    path.write_bytes(elf([(BASE, load(REQ_CONS))]))
+    assert load_image("other", path).stack == range(0)

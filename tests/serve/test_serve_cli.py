@@ -1,0 +1,143 @@
+"""`guestsim serve` as a program: its line, its end, and one line for bad input."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from wire_session import Wire
+
+from guestsim.abi.xs_wire import XsdSockmsgType as T
+
+ROOT = Path(__file__).parent.parent.parent
+COMMAND = [sys.executable, "-m", "guestsim", "serve"]
+
+
+@contextmanager
+def running(folder: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """The program, in `folder`, ready or ended. It is killed if the test forgets to end it."""
+    program = subprocess.Popen(
+        [*COMMAND, "--socket", "s", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    try:
+        yield program
+    finally:
+        program.kill()
+        program.communicate()
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_says_where_it_is_and_ends_cleanly(tmp_path: Path, number: signal.Signals) -> None:
+    with running(tmp_path) as program:
+        assert program.stdout is not None
+        assert program.stdout.readline() == f"ready: export XENSTORED_PATH={tmp_path}/s\n"
+        client = Wire(Path("s"))
+        assert client.ask(T.XS_READ, b"/tool\0") == (T.XS_READ, b"")
+        program.send_signal(number)
+        assert client.read() is None, "clients are sent away"
+        out, error = program.communicate(timeout=20)
+        assert (program.returncode, out, error) == (0, "", "")
+        assert not (tmp_path / "s").exists()
+
+
+def test_quiet_prints_nothing(tmp_path: Path) -> None:
+    with running(tmp_path, "--quiet") as program:
+        client = connected(tmp_path, program)
+        client.send(b"\xff" * 16)
+        assert client.read() is None
+        program.terminate()
+        assert program.communicate(timeout=20) == ("", "")
+
+
+def test_a_connection_that_it_ends_is_told(tmp_path: Path) -> None:
+    with running(tmp_path) as program:
+        client = connected(tmp_path, program)
+        client.send(b"\xff" * 16)
+        assert client.read() is None
+        program.terminate()
+        _, error = program.communicate(timeout=20)
+        assert error == (
+            "guestsim: client 1: connection ended: a header announces 4294967295 bytes, "
+            "more than 4096\n"
+        )
+
+
+def test_trace_and_store(tmp_path: Path) -> None:
+    (tmp_path / "store.toml").write_text('[store]\n"hvmloader/bios" = "seabios"\n')
+    with running(tmp_path, "--trace", "--store", "store.toml") as program:
+        assert program.stdout is not None
+        assert program.stdout.readline().startswith("ready: ")
+        client = Wire(Path("s"))
+        answer = client.ask(T.XS_READ, b"/local/domain/1/hvmloader/bios\0")
+        assert answer == (T.XS_READ, b"seabios")
+        assert program.stdout.readline() == (
+            'client 1 > READ "/local/domain/1/hvmloader/bios\\0" (request 0)\n'
+        )
+        assert program.stdout.readline() == 'client 1 < READ "seabios" (request 0)\n'
+
+
+def test_a_socket_that_a_killed_server_left_is_replaced(tmp_path: Path) -> None:
+    with running(tmp_path) as program:
+        connected(tmp_path, program).close()
+        program.kill()
+        program.wait(20)
+    assert (tmp_path / "s").exists()
+    with running(tmp_path) as program:
+        connected(tmp_path, program).close()
+        program.terminate()
+        _, error = program.communicate(timeout=20)
+        assert error == "guestsim: s: nobody listened on the socket that was there; replaced\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (["--socket", "file"], "file: exists, and is not a socket"),
+        (["--socket", "none/s"], "none/s: cannot make a socket there: No such file or directory"),
+        (["--socket", "s", "--store", "none"], "none: no such file or folder"),
+        ([], "Missing option '--socket'."),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_2(tmp_path: Path, arguments: list[str], error: str) -> None:
+    (tmp_path / "file").write_text("precious")
+    done = subprocess.run(
+        [*COMMAND, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", f"guestsim: {error}\n")
+    assert (tmp_path / "file").read_text() == "precious"
+    assert not (tmp_path / "s").exists()
+
+
+def connected(folder: Path, program: subprocess.Popen[str]) -> Wire:
+    """A client, as soon as there is somebody to connect to."""
+    for _ in range(2000):
+        try:
+            return Wire(Path("s"))
+        except (FileNotFoundError, ConnectionRefusedError):
+            assert program.poll() is None, program.communicate()
+            try:
+                program.wait(0.01)
+            except subprocess.TimeoutExpired:
+                continue
+    raise AssertionError(f"no server in {folder} after 20 s")
