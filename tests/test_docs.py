@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -55,3 +56,22 @@ def test_every_scenario_is_in_the_readme_and_teaches_something() -> None:
         name = path.relative_to(ROOT / "scenarios").with_suffix("")
         assert f"| `{name}` |" in README, f"README.md does not list {name}"
         assert path.read_text().startswith("# "), f"{name} does not open with what it teaches"
+
+
+def test_the_timelines_of_the_real_hvmloader_are_what_is_printed() -> None:
+    unpacked = os.environ.get("GUESTSIM_XENSTORE_TOOLS")
+    if unpacked is None or not (Path(unpacked) / "usr/lib/debug").is_dir():
+        pytest.skip("GUESTSIM_XENSTORE_TOOLS names no folder with Debian's hvmloader unpacked")
+    text = (ROOT / "docs" / "real-hvmloader.md").read_text()
+    shown = re.findall(r"^\$ guestsim (run [^\n]*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    assert len(shown) == 3
+    for command, printed in shown:
+        done = subprocess.run(
+            [sys.executable, "-m", "guestsim", *command.replace("xen/", f"{unpacked}/").split()],
+            capture_output=True,
+            text=True,
+            timeout=100,
+            cwd=ROOT,
+            check=True,
+        )
+        assert printed == done.stdout, f"copy what {command} prints now into real-hvmloader.md"
