@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
@@ -56,12 +56,12 @@ from guestsim.runner.mutants import refuse_what_is_no_mutant, score
 from guestsim.runner.once import scenario_of
 from guestsim.runner.source import Sources
 from guestsim.runner.symbolize import Symbolizer
-from guestsim.runner.visit import visiting
 from guestsim.scenario import Scenario, find, load, schema
-from guestsim.serve import Listener, new_hub
-from guestsim.serve import serve as serve_clients
 from guestsim.trace import Outcome
 from guestsim.trace.results import Result, Verdict
+
+if TYPE_CHECKING:
+    from guestsim.runner.visit import Visit
 
 __all__ = ["main"]
 
@@ -196,8 +196,7 @@ def run(
     """Run one execution of a scenario and print its timeline."""
     if stop_at is not None and socket is None:
         raise InputError("--stop-at: belongs to --socket")
-    visits = nullcontext() if socket is None else visiting(socket, stop_at, _say)
-    with visits as visit:
+    with _visits(socket, stop_at) as visit:
         sources = Sources(source or ())
         scenario, *others = load(path)
         setup = set_up(scenario, images_of(image))
@@ -278,6 +277,10 @@ def serve(
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing.")] = False,
 ) -> None:
     """Be a xenstored on a Unix socket, until Ctrl-C: for xenstore-ls, libxenstore and the like."""
+    # asyncio takes a while to import, and no other command needs it.
+    from guestsim.serve import Listener, new_hub
+    from guestsim.serve import serve as serve_clients
+
     say = _ignore if quiet else _say
     tell = _ignore if quiet else partial(print, flush=True)
 
@@ -353,6 +356,15 @@ def _complain(error: GuestsimError | TyperException, status: int) -> int:
     text = error.format_message() if isinstance(error, TyperException) else str(error)
     print(f"guestsim: {' '.join(text.split())}", file=sys.stderr)
     return status
+
+
+def _visits(socket: Path | None, stop_at: str | None) -> AbstractContextManager[Visit | None]:
+    """Stops on the way of a run, if they are wanted."""
+    if socket is None:
+        return nullcontext()
+    from guestsim.runner.visit import visiting
+
+    return visiting(socket, stop_at, _say)
 
 
 def _say(line: str) -> None:

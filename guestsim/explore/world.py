@@ -105,6 +105,8 @@ class World:
         self.ruled: tuple[list[bool], ...] = tuple([] for _ in records)
         self._masks: tuple[list[int], ...] = tuple([] for _ in records)
         self._tables: tuple[list[dict[int, int] | None], ...] = tuple([] for _ in records)
+        self._sleeps: tuple[list[Op | None], ...] = tuple([] for _ in records)
+        """The WAITs that can sleep; of size 0 where nobody heeds the event."""
         self._push: tuple[list[dict[int, int] | None], ...] = tuple([] for _ in records)
         self._details: dict[tuple[int, Kind, int, int, int, Flag], tuple[Touch, bool, int]] = {}
 
@@ -147,6 +149,7 @@ class World:
         record = self.records[actor]
         kinds, touches, ruled = self.kinds[actor], self.touches[actor], self.ruled[actor]
         masks, tables, push = self._masks[actor], self._tables[actor], self._push[actor]
+        sleeps = self._sleeps[actor]
         if len(record.ops) > NODE_MASK:
             raise TooManyError(f"{record.name} has more than {NODE_MASK} nodes")
         for node in range(len(kinds), len(record.ops)):
@@ -162,6 +165,12 @@ class World:
             masks.append(mask)
             tables.append(None if op.kind is _WAIT or op.kind is _HALT else {})
             push.append({} if op.kind is _STORE else None)
+            sleeps.append(self._sleep(op) if op.kind is _WAIT else None)
+
+    def _sleep(self, op: Op) -> Op | None:
+        if op.flags & Flag.POLL:
+            return None
+        return Op(_WAIT) if self.parts.unheeded(op) else op
 
     def _detail(self, actor: int, op: Op) -> tuple[Touch, bool, int]:
         """(touch, whether rules look at it, the bits of a key on which its effect depends)."""
@@ -302,10 +311,10 @@ class World:
 
     def sleeps(self, actor: int, key: int) -> bool:
         """Whether the actor stands at a wait whose event is not there, and is not just polling."""
-        op = self.op(actor, key)
-        if op.kind is not _WAIT or op.flags & Flag.POLL:
+        sleep = self._sleeps[actor][key >> self.shifts[actor] & NODE_MASK]
+        if sleep is None:
             return False
-        return self.parts.unheeded(op) or not self.parts.read(key, op.address, op.size) & op.value
+        return not sleep.size or not self.parts.read(key, sleep.address, sleep.size) & sleep.value
 
     def _wait_or_halt(self, actor: int, node: int, key: int) -> int:
         op = self.records[actor].ops[node]

@@ -28,7 +28,8 @@ def summary(results: Sequence[Result]) -> RenderableType:
     """The report of a check, in the order of `results`.
 
     Each scenario has one entry: verdict, name, title, outcomes found, and last the seconds; below
-    it, what failed or why it did not run. The last line counts; a skipped one is never passed.
+    it, what failed. Why scenarios were skipped stands below them all. The last line counts; a
+    skipped one is never passed.
     """
     return Summary(results)
 
@@ -73,12 +74,24 @@ class Summary:
                 remark = Text(spell(f"{sign} {text}"), style=style)
                 for at, part in enumerate(_wrap(console, remark, options.max_width - indent - 2)):
                     yield Text(" " * (indent + (2 if at else 0))) + part
+        for why, count in self._skipped().items():
+            remark = Text(spell(f"· {count} skipped: {why}"), style=_STYLES[Verdict.SKIP])
+            for at, part in enumerate(_wrap(console, remark, options.max_width - 2)):
+                yield Text("  " if at else "") + part
         if self.results:
             yield Text()
         bad = any(r.verdict in (Verdict.FAIL, Verdict.ERROR) for r in self.results)
         open_ = any(r.verdict is Verdict.INCONCLUSIVE for r in self.results)
         style = "bold red" if bad else "bold yellow" if open_ else "bold green"
         yield Text(closing_line(self.results), style=style)
+
+    def _skipped(self) -> Counter[str]:
+        """Why scenarios were skipped: once for all that have the same reason."""
+        return Counter(
+            safe((result.error or "").removeprefix(f"{result.scenario}: "))
+            for result in self.results
+            if result.verdict is Verdict.SKIP
+        )
 
     def _entries(self) -> Iterator[tuple[Result, str]]:
         return zip(self.results, self.names, strict=True)
@@ -111,17 +124,8 @@ def _remarks(result: Result) -> Iterator[tuple[str, str, str]]:
     """(sign, text, style) of the lines under an entry."""
     for failure in result.failures:
         yield "✗", safe(failure), "red"
-    if result.error is not None:
-        skipped = result.verdict is Verdict.SKIP
-        yield (
-            ("·", f"skipped: {safe(result.error)}", "cyan")
-            if skipped
-            else (
-                "✗",
-                safe(result.error),
-                "red",
-            )
-        )
+    if result.error is not None and result.verdict is not Verdict.SKIP:
+        yield "✗", safe(result.error), "red"
     if result.verdict is Verdict.INCONCLUSIVE and not (result.failures or result.error):
         yield "·", "the search was cut short: it proves nothing", "yellow"
     loose = [name for name, rule in result.rules.items() if rule.expected is None and not rule.kept]

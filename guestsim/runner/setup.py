@@ -8,7 +8,7 @@ from pathlib import Path
 
 from guestsim.abi.xs_wire import XENSTORE_RING_SIZE, Interface
 from guestsim.daemon import DaemonConfig, make
-from guestsim.errors import InputError
+from guestsim.errors import InputError, MissingImageError
 from guestsim.explore import Image as ScheduledImage
 from guestsim.machine.guest import Guest, Stage
 from guestsim.machine.image import Image, load_image
@@ -117,6 +117,9 @@ def _image(scenario: Scenario, stage: ScenarioStage, overrides: dict[str, Path])
     path = overrides.pop(stage.name, None) or scenario.image_path(stage)
     try:
         return load_image(stage.name, find_image(stage.name) if path is None else path)
+    except MissingImageError as error:
+        other = f"--image {stage.name}=PATH names another"
+        raise MissingImageError(f"{scenario.name}: boot.chain: {error} ({other})") from None
     except InputError as error:
         raise type(error)(f"{scenario.name}: boot.chain: {error}") from None
 

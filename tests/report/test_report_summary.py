@@ -79,10 +79,10 @@ def test_the_page() -> None:
         "              · broken, but not judged: hands-off",
     ]
     assert page[7].startswith("skip          real/torn-reset  hvmloader")
-    assert page[9] == "              · skipped: hvmloader is not installed"
-    assert page[10].startswith("inconclusive  wrap             hvmloader")
-    assert page[12:] == [
+    assert page[9].startswith("inconclusive  wrap             hvmloader")
+    assert page[11:] == [
         "              · the search was cut short: it proves nothing",
+        "· 1 skipped: hvmloader is not installed",
         "",
         "1 passed, 1 failed, 1 skipped, 1 inconclusive",
         "",
@@ -165,3 +165,18 @@ def test_json_does_not_depend_on_the_order_of_dicts() -> None:
 def test_nothing_checked() -> None:
     assert text(()) == "0 passed, 0 failed, 0 skipped, 0 inconclusive\n"
     assert json.loads(check_json((), "0.1"))["results"] == []
+
+
+def test_one_reason_for_skipping_is_told_once() -> None:
+    def skipped(name: str, why: str) -> Result:
+        error = f"scenarios/{name}.toml: {why}"
+        return result(f"scenarios/{name}.toml", Verdict.SKIP, search=None, outcomes={}, error=error)
+
+    results = skipped("a", "no x"), skipped("b", "no y"), skipped("c", "no x")
+    assert text(results).split("\n")[-5:] == [
+        "· 2 skipped: no x",
+        "· 1 skipped: no y",
+        "",
+        "0 passed, 0 failed, 3 skipped, 0 inconclusive",
+        "",
+    ]
