@@ -112,13 +112,11 @@ class Footprints:
         self._world = world
         self._solo = solo
         self._runs = runs
-        self._tso = world.tso
         self._here = tuple(world.parts.mask | NODE_MASK << shift for shift in world.shifts)
         """The bits of a key that an actor's solo footprint can depend on."""
         self._known: tuple[dict[int, dict[int, dict[int, Footprint]]], ...] = tuple(
             {} for _ in world.records
         )
-        self._exact: tuple[dict[int, Footprint], ...] = tuple({} for _ in world.records)
         self._endless: set[int] = set()
         """Actors that were once given up on: they are not walked again and again."""
         self._same: dict[Footprint, Footprint] = {}
@@ -127,34 +125,34 @@ class Footprints:
     def of(self, actor: int, key: int) -> Footprint:
         """The solo footprint of `actor` in the state `key`, its buffered stores included. Equal
         ones are the same object, which lives as long as this."""
-        here = key & self._here[actor]
-        if not self._tso:
-            known = self._exact[actor].get(here)
-            if known is not None:
-                return known
         world = self._world
+        if not key & world.buffer_masks[actor]:
+            return self._find(actor, key)
         reads = writes = 0
-        if self._tso:
-            for store in world.buffered(actor, key):
-                touch = world.touch_of(actor, store)
-                reads |= touch.reads
-                writes |= touch.writes
-                data = store.value.to_bytes(store.size, "little")
-                here += world.parts.write(here, store.address, data)
+        for store in world.buffered(actor, key):
+            touch = world.touch_of(actor, store)
+            reads |= touch.reads
+            writes |= touch.writes
+            data = store.value.to_bytes(store.size, "little")
+            key += world.parts.write(key, store.address, data)
+        found = self._find(actor, key)
+        whole = Footprint(found.touched | reads | writes, found.written | writes)
+        return self._same.setdefault(whole, whole)
+
+    def _find(self, actor: int, key: int) -> Footprint:
+        node = key >> self._world.shifts[actor] & NODE_MASK
+        for mask, table in self._known[actor].get(node, _NOTHING).items():
+            found = table.get(key & mask)
+            if found is not None:
+                return found
         if actor in self._endless:
             return _EVERYTHING
-        found = self._exact[actor].get(here)
-        if found is None:
-            found = self._exact[actor][here] = self._walk(actor, here)
-        if reads | writes:
-            whole = Footprint(found.touched | reads | writes, found.written | writes)
-            return self._same.setdefault(whole, whole)
-        return found
+        return self._walk(actor, key & self._here[actor])
 
     @property
     def bytes_used(self) -> int:
         """Roughly what is remembered."""
-        tables: list[Mapping[Any, Any]] = [*self._exact, self._patched]
+        tables: list[Mapping[Any, Any]] = [self._patched]
         tables += [table for actor in self._known for by in actor.values() for table in by.values()]
         # A footprint is two integers of as many bits as shared memory has bytes.
         return bytes_of(tables) + len(self._same) * SHARED_SIZE // 4

@@ -6,12 +6,14 @@ protocol against oxenstored. `extra_info` of each benchmark has the counts.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
+from guestsim.explore import ScriptStep, begin_after, script
 from guestsim.explore.found import Found, explore
 from guestsim.explore.search import Reductions, Search
 from guestsim.explore.world import MemoryModel
@@ -21,6 +23,11 @@ from guestsim.trace import Outcome
 
 NOTHING = Reductions(
     macro_steps=False, justified_turns=False, eager_stores=False, forget_unheeded=False
+)
+
+HVMLOADER = Path(os.environ.get("GUESTSIM_HVMLOADER", "/usr/lib/xen-4.17/boot/hvmloader"))
+needs_hvmloader = pytest.mark.skipif(
+    not HVMLOADER.exists(), reason=f"Debian's hvmloader is not there: {HVMLOADER}"
 )
 
 LEGACY = {Outcome.CONNECTED, Outcome.REFUSED}
@@ -144,3 +151,72 @@ def test_with_witnesses_and_self_checks(benchmark: BenchmarkFixture, tmp_path: P
     assert isinstance(found, Found)
     assert set(found.outcomes) >= LEGACY
     assert found.outcomes[Outcome.REFUSED].preemptions == 1
+
+
+# Debian's hvmloader, 28 requests and its reset, then the frontend.
+
+
+def hvmloader(folder: Path, chain: str) -> Setup:
+    path = folder / "real.toml"
+    daemon = {
+        "legacy": 'model = "xenstored"',
+        "closing": 'model = "oxenstored"\nfeatures = ["reconnection"]',
+    }
+    path.write_text(
+        f"""title = "a benchmark"
+[boot]
+chain = ["{HVMLOADER}", "frontend"]
+[platform]
+memory = "64 MiB"
+[store]
+"hvmloader/bios" = "seabios"
+[daemon]
+{daemon[chain]}
+[search]
+strategy = "exhaustive"
+[expect]
+connected = "sometimes"
+"""
+    )
+    setup = set_up(load_one(path))
+    setup.guest.keep_states = True
+    return setup
+
+
+every_chain = pytest.mark.parametrize(
+    ("chain", "outcomes"), [("legacy", LEGACY), ("closing", CLOSING)], ids=["legacy", "closing"]
+)
+
+
+@needs_hvmloader
+@pytest.mark.parametrize("model", list(MemoryModel))
+@every_chain
+def test_hvmloader_whole_boot(
+    benchmark: BenchmarkFixture,
+    tmp_path: Path,
+    chain: str,
+    outcomes: set[Outcome],
+    model: MemoryModel,
+) -> None:
+    found = measure(benchmark, hvmloader(tmp_path, chain), model=model)
+    assert set(found.outcomes) == outcomes
+    assert len(found.graph.keys) <= 40_000
+
+
+@needs_hvmloader
+@pytest.mark.parametrize("model", list(MemoryModel))
+@every_chain
+def test_hvmloader_from_its_last_request_on(
+    benchmark: BenchmarkFixture,
+    tmp_path: Path,
+    chain: str,
+    outcomes: set[Outcome],
+    model: MemoryModel,
+) -> None:
+    setup = hvmloader(tmp_path, chain)
+    # 27 requests, each in three pieces.
+    steps = [ScriptStep("guest", "store req_prod", stage="hvmloader", nth=81)]
+    begin = begin_after(script(steps, to_end=False), setup.actors, setup.memory)
+    found = measure(benchmark, setup, begin=begin, model=model)
+    assert set(found.outcomes) == outcomes
+    assert len(found.graph.keys) <= 2_500
