@@ -337,6 +337,11 @@ class Search:
             for stop in now.pop(switches):
                 if justified and self._pass_turn(stop, turns, preemptions, switches):
                     continue
+                if two:
+                    if not visits[stop ^ 1]:
+                        parents[stop ^ 1] = stop
+                        turns.append(stop ^ 1)
+                    continue
                 state = stop // count
                 for other in range(state * count, state * count + count):
                     if not visits[other]:
