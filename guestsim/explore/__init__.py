@@ -5,6 +5,7 @@ from guestsim.explore.digest import trace_bytes
 from guestsim.explore.events import Matcher, parse_event
 from guestsim.explore.execution import MAX_OPS, Execution, Motion, Observer
 from guestsim.explore.found import Found, explore
+from guestsim.explore.options import Limits, Reductions, Sighting
 from guestsim.explore.replay import check_images, replay
 from guestsim.explore.schedule import (
     SUFFIX,
@@ -16,7 +17,7 @@ from guestsim.explore.schedule import (
     schedule_of,
 )
 from guestsim.explore.script import ScriptStep, script
-from guestsim.explore.search import Limits, Reductions, Search, Sighting
+from guestsim.explore.search import Search
 from guestsim.explore.strategies import Strategy, execute, fair, pct, random_walk
 from guestsim.explore.tso import TsoExecution
 from guestsim.explore.witness import Witness, schedule_of_witness, witness_of

@@ -9,7 +9,8 @@ import msgspec
 
 from guestsim.explore.beginning import Beginning
 from guestsim.explore.model import DEFAULT_BUFFER, MemoryModel, Rules
-from guestsim.explore.search import Limits, Progress, Reductions, Search
+from guestsim.explore.options import Limits, Progress, Reductions
+from guestsim.explore.search import Search
 from guestsim.explore.validate import validate
 from guestsim.explore.witness import Witness, witness_of
 from guestsim.trace import Actor, Outcome
@@ -126,7 +127,7 @@ def certificate_of(search: Search, compared_events: int = 0) -> Certificate:
         states=len(graph.keys),
         transitions=graph.transitions,
         memories=len({key & mask for key in graph.keys}),
-        histories=world.histories,
+        histories=0 if world.judge is None else len(world.judge),
         nodes=tuple(len(record.ops) for record in search.records),
         live_runs=tuple(record.live_runs for record in search.records),
         compared_events=compared_events,

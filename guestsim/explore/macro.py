@@ -24,9 +24,10 @@ other actor cannot tell.
 from __future__ import annotations
 
 from guestsim.explore.footprint import Footprint, Footprints, Run, Runs
+from guestsim.explore.judge import Judge
 from guestsim.explore.model import BLOCKED, NODE_MASK, SLEEPING, bytes_of
 from guestsim.explore.world import World
-from guestsim.trace import Kind, Op
+from guestsim.trace import Event, Kind, Op
 
 __all__ = ["Closure", "Log"]
 
@@ -134,8 +135,9 @@ class Closure:
                 return key
 
     def _take_run(self, actor: int, run: Run, key: int, log: Log | None) -> int:
-        if self._world.rules is not None:
-            key += self._rules_see(actor, run, key)
+        judge = self._world.judge
+        if judge is not None:
+            key += self._rules_see(judge, actor, run, key)
         self.floated += len(run.nodes)
         if log is not None:
             log.extend(_steps(actor, len(run.nodes), self._world.bound if self._world.tso else 0))
@@ -252,7 +254,7 @@ class Closure:
         self._apart_runs[actor, node, token] = run
         return run
 
-    def _rules_see(self, actor: int, run: Run, key: int) -> int:
+    def _rules_see(self, judge: Judge, actor: int, run: Run, key: int) -> int:
         world = self._world
         ruled = world.ruled[actor]
         node = run.nodes[0]
@@ -264,11 +266,10 @@ class Closure:
         bits = key & (world.history_mask | mask)
         delta = self._ruled_runs.get((actor, node, run.beyond, bits))
         if delta is None:
-            ops = world.records[actor].ops
-            stores = [(ops[at], ruled[at]) for at in run.nodes]
-            delta = self._ruled_runs[actor, node, run.beyond, bits] = world.see_stores(
-                actor, key, stores
-            )
+            ops, name = world.records[actor].ops, world.names[actor]
+            stores = ((Event(name, ops[at], ops[at].value), ruled[at]) for at in run.nodes)
+            delta = judge.see_stores(key, stores)
+            self._ruled_runs[actor, node, run.beyond, bits] = delta
         return delta
 
     def _stop_in_circle(self, actor: int, key: int, log: Log | None) -> int:

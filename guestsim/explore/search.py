@@ -19,8 +19,6 @@ from array import array
 from collections import defaultdict
 from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
 
-import msgspec
-
 from guestsim.errors import InternalError
 from guestsim.explore.beginning import Beginning, Move
 from guestsim.explore.effects import apply
@@ -36,64 +34,22 @@ from guestsim.explore.model import (
     Rules,
     lay_out,
 )
+from guestsim.explore.options import RUN, Limits, Progress, Reductions, Sighting
 from guestsim.explore.parts import TooManyError
 from guestsim.explore.record import Record
 from guestsim.explore.world import World
 from guestsim.trace import Actor, Flag, Kind, Outcome, Violation
 
-__all__ = ["Limits", "Progress", "Reductions", "Search", "Sighting"]
-
-RUN = -2
-"""As the mover of a sighting: during the run of the actor to whom the turn passes."""
+__all__ = ["Search"]
 
 _POLL = 256
 """New states between two looks at the time."""
-
-Progress = Callable[[int, int, tuple[Outcome, ...]], None]
-"""Called now and then with states stored, turns that wait to be taken, outcomes so far."""
-
 
 _Turns = defaultdict[int, "array[int]"]
 
 
 def _stops() -> array[int]:
     return array("q")
-
-
-class Reductions(msgspec.Struct, frozen=True):
-    """What makes the search smaller. None of them changes what it finds."""
-
-    merge: bool = True
-    """Points of an actor with equal keys are one. Without it, a search ends only if no actor can
-    go round for ever."""
-    macro_steps: bool = True
-    """See `guestsim.explore.macro`. Without effect for more than two actors."""
-    justified_turns: bool = True
-    """The turn passes only for a reason: the other actor then moves on at least up to an op that
-    does not commute with the next op of the one that is left. (Otherwise that op could as well come
-    first.) Only under sc and for two actors."""
-    eager_stores: bool = True
-    """Under tso: a store enters the store buffer at once, which nobody sees."""
-    forget_unheeded: bool = True
-    """Fields that nobody heeds (`Search`'s `unheeded`) are no part of a state."""
-
-
-class Limits(msgspec.Struct, frozen=True):
-    """Where a search stops, incomplete."""
-
-    preemptions: int | None = None
-    """Explore only what needs at most so many."""
-    states: int | None = None
-    """Stored states."""
-
-
-class Sighting(msgspec.Struct, frozen=True):
-    """The first time that something was seen: at the move of `mover` from `stop`."""
-
-    stop: int
-    mover: int
-    preemptions: int
-    switches: int
 
 
 class Search:
@@ -240,7 +196,7 @@ class Search:
         most = self.limits.preemptions
         two = count == 2
         justified = self.reductions.justified_turns and two and not world.tso
-        watched = world.rules is not None
+        watched = world.judge is not None
         drains = movers > count
         poll = min(_POLL, self._most_states)
 

@@ -21,9 +21,10 @@ from guestsim.explore.execution import Execution, Observer
 from guestsim.explore.graph import NONE, Move
 from guestsim.explore.macro import Log
 from guestsim.explore.model import HALTED, SLEEPING, Rules
+from guestsim.explore.options import RUN, Sighting
 from guestsim.explore.player import Player
 from guestsim.explore.schedule import Image, Schedule, Segment
-from guestsim.explore.search import RUN, Search, Sighting
+from guestsim.explore.search import Search
 from guestsim.explore.strategies import fair
 from guestsim.explore.tso import DRAIN, TsoExecution
 from guestsim.trace import Actor, Event, Outcome, Violation

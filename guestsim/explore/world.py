@@ -19,10 +19,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Any
 
 from guestsim.errors import InternalError
 from guestsim.explore.effects import apply
+from guestsim.explore.judge import Judge
 from guestsim.explore.model import (
     BLOCKED,
     BUFFER_BITS,
@@ -83,8 +83,8 @@ class World:
         self.hit_bound = False
         """Whether a store has had to wait because the buffer was full."""
         count = len(records)
-        self.shifts, self._history_shift, self.buffer_shifts, self.parts = layout
-        self.history_mask = ((1 << HISTORY_BITS) - 1) << self._history_shift
+        self.shifts, history_shift, self.buffer_shifts, self.parts = layout
+        self.history_mask = ((1 << HISTORY_BITS) - 1) << history_shift
         self.buffer_masks = (
             tuple(((1 << BUFFER_BITS) - 1) << shift for shift in self.buffer_shifts) or (0,) * count
         )
@@ -93,10 +93,10 @@ class World:
         )
         """The key of the start."""
 
-        self.rules = rules
-        self._on_violation = on_violation
-        self._histories: list[Any] = [rules.initial] if rules else []
-        self._history_ids: dict[Any, int] = {rules.initial: 0} if rules else {}
+        self.judge: Judge | None = None
+        """Who shows events to the rules; None where there are none."""
+        if rules is not None:
+            self.judge = Judge(rules, history_shift, self.parts, on_violation)
 
         # Of each actor, of each node.
         self.kinds: tuple[list[int], ...] = tuple([] for _ in records)
@@ -184,19 +184,22 @@ class World:
             raise InternalError(f"{self.names[actor]} heeds {field(op.address)}: {op!r}")
         touch = self.parts.touch(op)
         mask = self.parts.key_mask(touch.parts)
-        seen = self.rules is not None and self.rules.concerned(Event(self.names[actor], op))
-        if seen:
-            touch, mask = self._seen_touch(actor, op, touch, mask)
+        seen = False
+        if self.judge is not None:
+            seen = self.judge.rules.concerned(Event(self.names[actor], op))
+            if seen:
+                touch, mask = self._seen_touch(self.judge.rules, actor, op, touch, mask)
         found = self._details[sort] = touch, seen, mask
         return found
 
-    def _seen_touch(self, actor: int, op: Op, touch: Touch, mask: int) -> tuple[Touch, int]:
+    def _seen_touch(
+        self, rules: Rules, actor: int, op: Op, touch: Touch, mask: int
+    ) -> tuple[Touch, int]:
         """The same with what the rules look at; of an RMW, at both halves."""
-        assert self.rules is not None
-        names = self.rules.looks(Event(self.names[actor], op))
+        names = rules.looks(Event(self.names[actor], op))
         if op.kind is _RMW:
             half = Op(_STORE, op.address, op.size, site=op.site)
-            names |= self.rules.looks(Event(self.names[actor], half))
+            names |= rules.looks(Event(self.names[actor], half))
         looks = self.parts.named(names)
         bits = self.parts.part_bits(looks)
         mask |= self.parts.key_mask(looks) | self.history_mask
@@ -319,7 +322,8 @@ class World:
     def _wait_or_halt(self, actor: int, node: int, key: int) -> int:
         op = self.records[actor].ops[node]
         if op.kind is _HALT:
-            self._see_end(actor, op, key)
+            if self.judge is not None:
+                self.judge.see_end(key, Event(self.names[actor], op))
             return HALTED
         unheeded = self.parts.unheeded(op)
         bits = 0 if unheeded else self.parts.read(key, op.address, op.size)
@@ -331,7 +335,7 @@ class World:
         new = key + self._to(actor, node, value)
         if self.ruled[actor][node]:
             event = Event(self.names[actor], op, value)
-            new += self._see(key, self.parts.memory(key), (event,))
+            new += self._see(key, event)
         if not value:
             return new if op.flags & Flag.POLL else SLEEPING - new
         if op.flags & Flag.CONSUME:
@@ -356,7 +360,7 @@ class World:
             delta = self._to(actor, node, value)
             if seen:
                 event = Event(self.names[actor], op, value)
-                delta += self._see(key, self.parts.memory(key), (event,))
+                delta += self._see(key, event)
             return delta
         if kind is _RMW:
             value = self.parts.read(key, op.address, op.size)
@@ -369,8 +373,7 @@ class World:
             )
             if seen or self.ruled[actor][half]:
                 name = self.names[actor]
-                events = Event(name, op, value), Event(name, store, store.value)
-                delta += self._see(key, self.parts.memory(key), events)
+                delta += self._see(key, Event(name, op, value), Event(name, store, store.value))
             return delta
         delta = record.following[node] - node << self.shifts[actor]
         if kind is _FENCE or (self.parts.unheeded(op) and not seen):
@@ -382,7 +385,7 @@ class World:
             if kind is Kind.SEND:
                 before = self.parts.read(key, op.address, op.size)
                 value = 0 if before & op.value == op.value else 1
-            delta += self._see(key, memory, (Event(self.names[actor], op, value),))
+            delta += self._see(key, Event(self.names[actor], op, value))
         if not self.parts.unheeded(op) and apply(memory, op):
             delta += self.parts.difference(key, memory, self.touches[actor][node].parts)
         return delta
@@ -390,9 +393,12 @@ class World:
     def _stored(self, actor: int, op: Op, key: int, seen: bool) -> int:
         delta = self.parts.write(key, op.address, op.value.to_bytes(op.size, "little"))
         if seen:
-            event = Event(self.names[actor], op, op.value)
-            delta += self._see(key, self.parts.memory(key), (event,))
+            delta += self._see(key, Event(self.names[actor], op, op.value))
         return delta
+
+    def _see(self, key: int, *events: Event) -> int:
+        assert self.judge is not None
+        return self.judge.see(key, events)
 
     def load(self, actor: int, op: Op, key: int) -> int:
         """What the actor's LOAD gives: from memory, and from its own buffered stores."""
@@ -405,55 +411,6 @@ class World:
             overlay(data, op, store)
         return int.from_bytes(data, "little")
 
-    # -- rules ----------------------------------------------------------------------------------
-
-    def _see(self, key: int, memory: bytearray, events: tuple[Event, ...]) -> int:
-        """Show events to the rules; what their history adds to the key."""
-        old = (key & self.history_mask) >> self._history_shift
-        history = self._histories[old]
-        for event in events:
-            history = self._judge(history, memory, event)
-            if event.op.kind is _STORE and len(events) > 1:
-                apply(memory, event.op)
-        return self._history(history) - old << self._history_shift
-
-    def see_stores(self, actor: int, key: int, stores: Sequence[tuple[Op, bool]]) -> int:
-        """The same for stores in a row, each with whether the rules look at it."""
-        old = (key & self.history_mask) >> self._history_shift
-        history = self._histories[old]
-        memory = self.parts.memory(key)
-        name = self.names[actor]
-        for op, seen in stores:
-            if seen:
-                history = self._judge(history, memory, Event(name, op, op.value))
-            apply(memory, op)
-        return self._history(history) - old << self._history_shift
-
-    def _see_end(self, actor: int, op: Op, key: int) -> None:
-        """The execution ends: with the HALT, and with who waits for what."""
-        if self.rules is None:
-            return
-        history = self._histories[(key & self.history_mask) >> self._history_shift]
-        self._judge(history, self.parts.memory(key), Event(self.names[actor], op))
-
-    def _judge(self, history: Any, memory: bytearray, event: Event) -> Any:
-        assert self.rules is not None
-        history, found = self.rules.step(history, memory, event)
-        if self._on_violation is not None:
-            for violation in found:
-                self._on_violation(violation)
-        return history
-
-    def _history(self, history: Any) -> int:
-        number = self._history_ids.get(history)
-        if number is None:
-            number = len(self._histories)
-            if number >> HISTORY_BITS:
-                raise TooManyError("the rules have too many different histories")
-            self._histories.append(history)
-            self._history_ids[history] = number
-        return number
-
     @property
     def bytes_used(self) -> int:
         """Roughly what tables and contents take."""
@@ -461,8 +418,3 @@ class World:
         tables += [head[0] for heads in self._heads for head in heads.values()]
         nodes = sum(len(kinds) for kinds in self.kinds)
         return bytes_of(tables) + self.parts.stored_bytes + nodes * _NODE_BYTES
-
-    @property
-    def histories(self) -> int:
-        """Different histories of the rules seen so far."""
-        return len(self._histories)

@@ -15,7 +15,8 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from guestsim.explore import ScriptStep, begin_after, script
 from guestsim.explore.found import Found, explore
-from guestsim.explore.search import Reductions, Search
+from guestsim.explore.options import Reductions
+from guestsim.explore.search import Search
 from guestsim.explore.world import MemoryModel
 from guestsim.runner.setup import Setup, set_up
 from guestsim.scenario import load_one

@@ -28,8 +28,9 @@ from guestsim.errors import InputError
 from guestsim.explore.beginning import Beginning, begin_after
 from guestsim.explore.execution import Execution
 from guestsim.explore.found import explore
+from guestsim.explore.options import Reductions
 from guestsim.explore.script import ScriptStep, script
-from guestsim.explore.search import Reductions, Search
+from guestsim.explore.search import Search
 from guestsim.explore.strategies import Strategy, fair
 from guestsim.explore.validate import validate
 from guestsim.explore.witness import witness_of

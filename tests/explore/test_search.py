@@ -27,7 +27,8 @@ from hypothesis import strategies as st
 
 from guestsim.errors import InternalError
 from guestsim.explore.found import explore
-from guestsim.explore.search import Limits, Reductions, Search
+from guestsim.explore.options import Limits, Reductions
+from guestsim.explore.search import Search
 from guestsim.explore.validate import validate
 from guestsim.explore.witness import witness_of
 from guestsim.explore.world import MemoryModel, Rules

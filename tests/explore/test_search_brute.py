@@ -10,7 +10,8 @@ from explore_actors import MEMORY, Program
 from hypothesis import assume, event, given, settings
 from hypothesis import strategies as st
 
-from guestsim.explore.search import Limits, Reductions, Search
+from guestsim.explore.options import Limits, Reductions
+from guestsim.explore.search import Search
 from guestsim.explore.witness import witness_of
 from guestsim.explore.world import MemoryModel
 from guestsim.trace import Outcome

@@ -26,9 +26,10 @@ from explore_actors import (
     wait,
 )
 
+from guestsim.explore.options import Reductions
 from guestsim.explore.replay import replay
 from guestsim.explore.schedule import format_schedule, parse_schedule
-from guestsim.explore.search import Reductions, Search
+from guestsim.explore.search import Search
 from guestsim.explore.tso import TsoExecution
 from guestsim.explore.validate import validate
 from guestsim.explore.witness import schedule_of_witness, witness_of
