@@ -79,23 +79,18 @@ def test_what_can_become_of_the_legacy_reset(model: str) -> None:
     assert not result.rules["data-owner"].kept
 
 
+@pytest.mark.parametrize("memory", MODELS)
 @pytest.mark.parametrize("start", STARTS)
 @pytest.mark.parametrize("daemon", ["oxenstored", "xenstored"])
-def test_no_false_alarm_on_the_closing_protocol(tmp_path: Path, daemon: str, start: int) -> None:
-    text = CLOSING.format(start=start, model=daemon, memory="sc")
+def test_no_false_alarm_on_the_closing_protocol(
+    tmp_path: Path, daemon: str, start: int, memory: str
+) -> None:
+    text = CLOSING.format(start=start, model=daemon, memory=memory)
     result = check(written(tmp_path, text))
     assert result.verdict is Verdict.PASS, result.failures
     assert found(result) == {"connected"}
     assert all(rule.kept for rule in result.rules.values())
     assert len(result.rules) == 13
-
-
-@pytest.mark.parametrize("start", [0, 2**32 - 22])
-def test_nor_under_tso(tmp_path: Path, start: int) -> None:
-    text = CLOSING.format(start=start, model="oxenstored", memory="tso")
-    result = check(written(tmp_path, text))
-    assert result.verdict is Verdict.PASS, result.failures
-    assert found(result) == {"connected"}
 
 
 def test_the_simplest_way_to_refused_is_one_interruption_and_a_short_page() -> None:
