@@ -82,7 +82,11 @@ class Parts:
             bit += part.size
         self._parts = parts
         self._initial = initial
-        self._unheeded = frozenset(unheeded)
+        names = frozenset(unheeded)
+        self._unheeded = frozenset(
+            at for name, start, end in _fields() if name in names for at in range(start, end)
+        )
+        """Addresses."""
         self._at = [0] * SHARED_SIZE
         for number, part in enumerate(parts):
             self._at[part.start : part.start + part.size] = [number] * part.size
@@ -165,7 +169,7 @@ class Parts:
 
     def unheeded(self, op: Op) -> bool:
         """Whether the op is at a field that nobody heeds."""
-        return bool(self._unheeded) and field(op.address) in self._unheeded
+        return op.address in self._unheeded
 
     def read(self, key: int, address: int, size: int) -> int:
         """The little-endian integer at `address`."""

@@ -56,6 +56,8 @@ _FENCE = Kind.FENCE
 _WAIT = Kind.WAIT
 _HALT = Kind.HALT
 
+_SPURIOUS, _POLL, _CONSUME = int(Flag.SPURIOUS), int(Flag.POLL), int(Flag.CONSUME)
+
 _HARMLESS = frozenset({Kind.SEND, Kind.WAIT})
 """What may be done at an event word that nobody heeds."""
 
@@ -328,7 +330,8 @@ class World:
         unheeded = self.parts.unheeded(op)
         bits = 0 if unheeded else self.parts.read(key, op.address, op.size)
         value = 1 if bits & op.value else 0
-        if not value and not op.flags & Flag.SPURIOUS:
+        flags = int(op.flags)
+        if not value and not flags & _SPURIOUS:
             return BLOCKED
         if unheeded and self._to(actor, node, 0) != self._to(actor, node, 1):
             raise InternalError(f"{self.names[actor]} heeds {field(op.address)}")
@@ -337,8 +340,8 @@ class World:
             event = Event(self.names[actor], op, value)
             new += self._see(key, event)
         if not value:
-            return new if op.flags & Flag.POLL else SLEEPING - new
-        if op.flags & Flag.CONSUME:
+            return new if flags & _POLL else SLEEPING - new
+        if flags & _CONSUME:
             left = bits & ~op.value
             new += self.parts.write(key, op.address, left.to_bytes(op.size, "little"))
         return new
