@@ -175,7 +175,10 @@ def run(
         int | None, typer.Option(min=0, help="The random execution with this seed.")
     ] = None,
     outcome: Annotated[
-        Outcome | None, typer.Option(help="The first sampled execution that ends so.")
+        Outcome | None,
+        typer.Option(
+            help="An execution that ends so: of a search the simplest, of samples the first."
+        ),
     ] = None,
     fewer: Annotated[
         bool,

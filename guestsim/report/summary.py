@@ -116,7 +116,9 @@ def _cells(result: Result, name: str) -> list[str]:
     if found and executions is not None and executions > 1:
         found += f" ({executions} runs)"
     elif found and result.search is not None and result.search.complete:
-        found += " (complete)"
+        certificate = result.search.certificate
+        begins = certificate.begins_after if certificate is not None else 0
+        found += f" (complete from op {begins} on)" if begins else " (complete)"
     return [result.verdict.value, name, safe(result.title), found, seconds]
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from guestsim.explore import ScriptStep, Strategy, fair, pct, random_walk, script
+from guestsim.errors import InputError
+from guestsim.explore import Execution, ScriptStep, Strategy, fair, pct, random_walk, script
 from guestsim.scenario import Scenario, Step
 from guestsim.scenario import Strategy as StrategyName
 
@@ -14,7 +15,22 @@ SAMPLED = frozenset({StrategyName.RANDOM, StrategyName.PCT})
 
 def scripted(scenario: Scenario, *, to_end: bool = True) -> Strategy:
     """The scenario's script, and (`to_end`) on to the end of the execution."""
-    return script([_step(step) for step in scenario.search.script], to_end=to_end)
+    try:
+        follow = script([_step(step) for step in scenario.search.script], to_end=to_end)
+    except InputError as error:
+        raise _at_script(scenario, error) from None
+
+    def run(execution: Execution) -> None:
+        try:
+            follow(execution)
+        except InputError as error:
+            raise _at_script(scenario, error) from None
+
+    return run
+
+
+def _at_script(scenario: Scenario, error: InputError) -> InputError:
+    return InputError(f"{scenario.name}: search.script: {error}")
 
 
 def sampled(scenario: Scenario, number: int, length: int) -> Strategy:

@@ -23,6 +23,7 @@ from guestsim.daemon import VISITS, GeneratorActor, Visits
 from guestsim.errors import InputError, InternalError
 from guestsim.explore import (
     Execution,
+    Matcher,
     MemoryModel,
     Schedule,
     TsoExecution,
@@ -108,7 +109,7 @@ class Visit:
     """The stops of one execution."""
 
     def __init__(self, listener: Listener, event: str | None, say: Say) -> None:
-        self._matcher = None if event is None else parse_event(event)
+        self._matcher = None if event is None else _matcher(event)
         self._asked = Asked(b"")
         self._path = listener.path.absolute()
         self._listener = listener
@@ -249,3 +250,10 @@ class Visit:
         self._hub.state = state.server
         self._hub.send(missed)
         return self._hub
+
+
+def _matcher(event: str) -> Matcher:
+    try:
+        return parse_event(event)
+    except InputError as error:
+        raise InputError(f"--stop-at: {error}") from None

@@ -11,7 +11,7 @@ from rich.cells import cell_len
 from guestsim.report.as_json import check_json
 from guestsim.report.console import make_console
 from guestsim.report.summary import closing_line, summary
-from guestsim.trace.results import Finding, Result, RuleFinding, SearchStats, Verdict
+from guestsim.trace.results import Certificate, Finding, Result, RuleFinding, SearchStats, Verdict
 
 STATS = SearchStats("random", "sc", True, None, None, 200, 1.25)
 
@@ -180,3 +180,20 @@ def test_one_reason_for_skipping_is_told_once() -> None:
         "0 passed, 0 failed, 3 skipped, 0 inconclusive",
         "",
     ]
+
+
+def test_a_search_from_the_middle_says_so() -> None:
+    def searched(begins: int) -> Result:
+        stats = SearchStats("exhaustive", "sc", True, 3, 4, None, 0.0, certificate(begins))
+        return result("scenarios/a.toml", Verdict.PASS, search=stats)
+
+    assert "refused, connected (complete)" in text((searched(0),), 200)
+    assert "refused, connected (complete from op 7 on)" in text((searched(7),), 200)
+
+
+def certificate(begins: int) -> Certificate:
+    return Certificate(
+        complete=True, why_incomplete=None, begins_after=begins, memory_images=1, live_runs=1,
+        compared_events=0, preemption_bound=None, store_buffer=None, store_buffer_full=False,
+        reductions=(), images={}, search_bytes=0, peak_bytes=0,
+    )  # fmt: skip

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from guestsim.errors import InputError
 from guestsim.explore import load_schedule
@@ -23,7 +24,7 @@ from guestsim.runner import (
 )
 from guestsim.runner.once import replay_once, scenario_of
 from guestsim.scenario import load_one
-from guestsim.scenario.models import Scenario
+from guestsim.scenario.models import Runner, Scenario, Step
 from guestsim.trace import Outcome
 from guestsim.trace.results import Result, Verdict
 
@@ -267,3 +268,11 @@ def _without_script(path: Path) -> Path:
     whole = path.with_name("whole.toml")
     whole.write_text("".join(line for line in path.open() if not line.startswith("script")))
     return whole
+
+
+def test_a_script_that_cannot_be_followed_names_file_and_key(tmp_path: Path) -> None:
+    scenario = written(tmp_path, CLOSING.format(start=0, model="oxenstored", memory="sc"))
+    steps = (Step(run=Runner.GUEST, until="store req_prod", nth=99),)
+    lost = replace(scenario, search=replace(scenario.search, script=steps))
+    with pytest.raises(InputError, match=rf"^{scenario.name}: search\.script: script step 1 "):
+        check(lost)

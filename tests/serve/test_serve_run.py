@@ -292,7 +292,7 @@ def test_a_visitor_that_sends_nonsense_loses_its_connection_only() -> None:
         (["--stop-at", "store req_prod"], "--stop-at: belongs to --socket"),
         (["--socket", "file"], "file: exists, and is not a socket"),
         (["--socket", "s", "--stop-at", "store req_prdo"],
-         "'store req_prdo': unknown place 'req_prdo' (did you mean 'req_prod'?)"),
+         "--stop-at: 'store req_prdo': unknown place 'req_prdo' (did you mean 'req_prod'?)"),
         (["--socket", "s"],
          "--socket: Enter is read from standard input, which is no terminal or pipe here"),
     ],
