@@ -11,6 +11,7 @@ __all__ = [
     "InputError",
     "InternalError",
     "MissingImageError",
+    "NoMemoryError",
     "ReplayError",
 ]
 
@@ -29,6 +30,11 @@ class ReplayError(InputError):
 
 class InternalError(GuestsimError):
     """guestsim itself is wrong, for example an actor that is not deterministic. Exit status 4."""
+
+
+class NoMemoryError(InternalError):
+    """The guest's memory was asked for where it has none. Who asks on the guest's behalf answers it
+    with what hardware or Xen would do."""
 
 
 class MissingImageError(InputError):

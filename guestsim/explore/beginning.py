@@ -50,9 +50,12 @@ class Beginning(msgspec.Struct, frozen=True):
         yield from _through(stores)
 
 
-def begin_after(strategy: Strategy, actors: Sequence[Actor], memory: bytes) -> Beginning:
-    """Let the actors run as `strategy` says, under sc. InputError if the execution ends by that."""
-    execution = Execution(actors, memory)
+def begin_after(
+    strategy: Strategy, actors: Sequence[Actor], memory: bytes, *, fences: bool = False
+) -> Beginning:
+    """Let the actors run as `strategy` says, under sc. InputError if the execution ends by that.
+    `fences`: the search that begins there is under tso."""
+    execution = Execution(actors, memory, fences=fences)
     execution.start()
     strategy(execution)
     run = execution.result()

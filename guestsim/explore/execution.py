@@ -20,6 +20,7 @@ from guestsim.errors import InternalError
 from guestsim.explore.effects import apply, ready, result
 from guestsim.explore.hang import QUIET, Round, waits
 from guestsim.trace import Actor, Burst, End, Event, Flag, Kind, Op, Outcome, Violation
+from guestsim.trace.actor import set_fences
 from guestsim.trace.results import Run
 from guestsim.trace.shared import place
 
@@ -73,11 +74,15 @@ class Execution:
         observe: Observer | None = None,
         record: bool = True,
         max_ops: int = MAX_OPS,
+        *,
+        fences: bool = False,
     ) -> None:
+        """`fences`: have the actors give their FENCE ops under sc as well."""
         self.actors = tuple(actors)
         self.names = tuple(actor.name for actor in self.actors)
         if not self.actors or len(set(self.names)) != len(self.names):
             raise InternalError(f"actors need different names: {self.names}")
+        set_fences(self.actors, fences or self.memory_model == "tso")
         self.initial = bytes(memory)
         self.recording = record
         self._observe = observe

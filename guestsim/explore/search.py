@@ -39,6 +39,7 @@ from guestsim.explore.parts import TooManyError
 from guestsim.explore.record import Record
 from guestsim.explore.world import World
 from guestsim.trace import Actor, Flag, Kind, Outcome, Violation
+from guestsim.trace.actor import set_fences
 
 __all__ = ["Search"]
 
@@ -80,6 +81,7 @@ class Search:
     ) -> None:
         if not actors or len({actor.name for actor in actors}) != len(actors):
             raise InternalError("a search needs actors with different names")
+        set_fences(actors, model is MemoryModel.TSO)
         self.model = model
         self.memory = bytes(memory)
         self.reductions = reductions or Reductions()

@@ -36,16 +36,28 @@ class Stop:
     size: int = 0
     detail: Any = None
     """FAULT: a sentence. REQUEST: what the bus gave."""
+    alone: bool = False
+    """LOAD: the instruction may need more than this one value. `Engine.run` has to execute it
+    alone, with the values of all its loads so far."""
+    answers: tuple[int, ...] = ()
+    """LOAD: the values of the instruction's loads before this one."""
 
 
 class Bus(Protocol):
     """Everything outside the CPU. Called from inside Unicorn: must not map memory."""
 
     def load(self, address: int, size: int) -> int | None:
-        """A load in a window: its value, or None to stop there."""
+        """A load in a window: its value, or None where only others know it."""
 
     def store(self, address: int, size: int, value: int, pc: int) -> None:
         """A store in a window."""
+
+    def fence(self, pc: int) -> None:
+        """The CPU is about to wait until its store buffer is empty. Only where the engine was made
+        to tell."""
+
+    def wrmsr(self, msr: int, value: int, pc: int) -> None:
+        """The CPU is about to execute WRMSR."""
 
     def port_in(self, port: int, size: int) -> int:
         """IN: the value."""
@@ -64,3 +76,6 @@ class Bus(Protocol):
 
     def missing_page(self, address: int, size: int, *, write: bool) -> None:
         """An access to a page of `DEVICE_SPACE` where there is no device."""
+
+    def refusal(self, pc: int, what: str) -> Exception:
+        """What to raise where the instruction at `pc` does what this machine cannot do."""

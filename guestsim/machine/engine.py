@@ -1,126 +1,85 @@
-"""The virtual CPU: Unicorn, stopped exactly at what the guest shares with others.
+"""A CPU that runs on the guest's memory, and stops exactly at what the guest shares with others.
 
-Pages come in two sorts. *RAM* is mapped when first touched. *Windows* (the ring page, shared_info)
-are mapped write-only over host memory: a load there traps, and its value comes from outside; a
-store is reported and goes on. The hypercall page works through a window as well: each of its
-entries loads one word there, so that a hypercall is a load whose value is the result.
-
-An engine keeps its translated code when memory is put back to an earlier state. That is sound
-because each stage of the boot chain has an engine of its own: its image is the same at each start,
-and code that the guest itself writes is translated anew by Unicorn.
-
-When the value of a load is not known yet, the hook refuses the access, and Unicorn stops precisely
-at that instruction; `run` again with the value executes it anew.
-
-The hot path talks to Unicorn's C functions directly: the Python wrapper costs three times as much.
+One start of Unicorn is not always one run. An instruction that does anything unusual is executed
+*alone*, by a start of its own with a count of one: one that may load several words of a window (the
+values of its earlier loads are given to it again), one whose access goes over a window's edge, and
+one that stores to a page of code.
 """
 
 from __future__ import annotations
 
-import ctypes
 import mmap
 from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 from unicorn import unicorn_const as const
 from unicorn import x86_const as x86
-from unicorn.unicorn_py3.unicorn import Uc, uclib
 
 from guestsim.errors import InternalError
 from guestsim.machine.bus import DEVICE_SPACE, Bus, Stop, StopKind
 from guestsim.machine.callbacks import CODE, IN, INSN, INTR, OUT, READ, WRITE
+from guestsim.machine.cpu import CPUID_REGISTERS, EIP, Cpu
 from guestsim.machine.faults import ACCESSES, EXCEPTIONS, FAULTS
-from guestsim.machine.memory import PAGE, Memory, Piece
+from guestsim.machine.guard import Notes, Pages, Window
+from guestsim.machine.instructions import Instruction
+from guestsim.machine.memory import PAGE, Memory
+from guestsim.machine.translation import Translation
+from guestsim.machine.windows import Windows
 
-__all__ = ["CpuState", "Engine", "cpu_leaf"]
+__all__ = ["Engine"]
 
-
-_EIP, _ESP = x86.UC_X86_REG_EIP, x86.UC_X86_REG_ESP
-_MASKS = {size: (1 << 8 * size) - 1 for size in (1, 2, 4, 8)}
-_NOWHERE = 1 << 40  # `until`: an address that a 32-bit guest never reaches
-
-CpuState = tuple[bytes, bytes]
-"""General registers, flags and segments; then all that hardly ever changes, as one object as long
-as it does not. So two states are compared and hashed by their first parts."""
-_OFTEN = 512
+_ESI = x86.UC_X86_REG_ESI
 
 
-@cache
-def cpu_leaf(leaf: int, subleaf: int) -> tuple[int, int, int, int]:
-    """What the emulated CPU itself answers to CPUID: eax, ebx, ecx, edx."""
-    uc: Any = Uc(const.UC_ARCH_X86, const.UC_MODE_32)
-    uc.mem_map(0, PAGE)
-    uc.mem_write(0, b"\x0f\xa2")
-    uc.reg_write(x86.UC_X86_REG_EAX, leaf)
-    uc.reg_write(x86.UC_X86_REG_ECX, subleaf)
-    uc.emu_start(0, 2)
-    eax, ebx, ecx, edx = (uc.reg_read(register) for register in _CPUID_REGISTERS)
-    return eax, ebx, ecx, edx
+class Engine(Cpu):
+    """One CPU on the guest's physical memory."""
 
-
-class Engine:
-    """One CPU on the guest's physical memory. 32-bit flat protected mode at the start."""
-
-    def __init__(self, bus: Bus, memory: Memory, budget: int, mode: int = const.UC_MODE_32) -> None:
-        """`mode`: Unicorn's; UC_MODE_16 for a CPU that starts in real mode."""
+    def __init__(self, bus: Bus, memory: Memory, budget: int, *, fences: bool = False) -> None:
+        """`budget`: instructions of a run; `fences`: tell the bus of what waits until the store
+        buffer is empty."""
+        super().__init__()
         self._bus = bus
-        self._memory = memory
         self._budget = budget
-        self._uc: Any = Uc(const.UC_ARCH_X86, mode)  # the binding is untyped
-        self._handle = self._uc._uch
-        self._mapped: set[int] = set()
-        self._missing: set[int] = set()
-        self._windows: dict[int, mmap.mmap] = {}
+        self._pages = Pages(self.uc, memory, bus.is_ram)
+        self._notes = Notes(self.handle.value)
+        self._translation = Translation(self, self._pages, memory, bus, fences=fences)
+        self._windows = Windows(self, self._pages, bus, self._translation.instruction)
+        self._checked: list[tuple[int, Window]] = []
         self._hooked: set[int] = set()
-        self._callbacks: list[Any] = []
-        self._quiet: tuple[tuple[int, int], ...] | None = None
-        self._quiet_hooks: list[Any] = []
-        self._noticed: Callable[[int], None] | None = None
-        self._on_quiet = WRITE(self._guarded(self._quiet_written))
+        self._missing: set[int] = set()
         self._stop: Stop | None = None
-        self._error: BaseException | None = None
-        self._register = ctypes.c_uint64()
-        self._register_ref = ctypes.byref(self._register)
         self._add_hooks()
-        self._context = self._uc.context_save()
-        saved = ctypes.string_at(self._context.context, self._context.size)
-        # What precedes the CPU's state (its size comes first) is Unicorn's own.
-        own = len(saved) - int.from_bytes(saved[:8], "little")
-        self._context_at = self._context.context.value + own
-        self._context_size = len(saved) - own
-        self._seldom = b""
-        self._reset_state = self.context()
 
     # -- memory ---------------------------------------------------------------------------------
 
-    def window(self, address: int, page: mmap.mmap, pointer: int) -> None:
-        """Map the host memory `page` (4096 bytes at `pointer`) write-only at `address`."""
-        if address in self._missing:
-            self._missing.discard(address)
-            self._uc.mem_unmap(address, PAGE)
-        self._uc.mem_map_ptr(address, PAGE, const.UC_PROT_WRITE, pointer)
-        self._windows[address] = page
-        if address in self._hooked:
-            return  # hooks outlive a window that was removed
-        self._hooked.add(address)
-        last = address + PAGE - 1
-        self._hook(const.UC_HOOK_MEM_WRITE, WRITE(self._store_hook()), address, last)
-        self._hook(const.UC_HOOK_MEM_READ_PROT, READ(self._load_hook()), address, last)
+    def window(self, address: int, page: mmap.mmap, pointer: int, *, checked: bool = False) -> None:
+        """Map the host memory `page` (4096 bytes at `pointer`) write-only at `address`. Between
+        runs a `checked` one holds nothing."""
+        for beside in (address - PAGE, address):
+            if beside in self._missing:
+                self._missing.discard(beside)
+                self.uc.mem_unmap(beside, PAGE)
+        window = Window(page, pointer)
+        self._pages.add_window(address, window)
+        if checked:
+            self._checked.append((address, window))
+        for trapped in (address - PAGE, address):
+            if trapped not in self._hooked:  # hooks outlive a window that was removed
+                self._hooked.add(trapped)
+                last = trapped + PAGE - 1
+                self.hook(const.UC_HOOK_MEM_WRITE, self._windows.on_store, trapped, last)
+                self.hook(const.UC_HOOK_MEM_READ_PROT, self._windows.on_load, trapped, last)
 
     def remove_window(self, address: int) -> None:
         """Unmap a window: the guest gave the page back."""
-        del self._windows[address]
-        self._uc.mem_unmap(address, PAGE)
+        self._pages.remove_window(address)
 
     def refit(self) -> None:
         """There is RAM now where there was none, or none where there was some."""
-        for base in sorted(base for base in self._mapped if not self._bus.is_ram(base)):
-            self._mapped.discard(base)
-            self._uc.mem_unmap(base, self._memory.piece(base).size)
+        self._pages.refit()
         for page in sorted(page for page in self._missing if self._bus.is_ram(page)):
             self._missing.discard(page)
-            self._uc.mem_unmap(page, PAGE)
+            self.uc.mem_unmap(page, PAGE)
 
     def on_store(self, address: int, size: int, callback: Callable[[int], None]) -> None:
         """Call `callback` with the value whenever the CPU stores to RAM there. It runs before the
@@ -129,128 +88,100 @@ class Engine:
         def stored(_h: int, _kind: int, _address: int, _size: int, value: int, _data: int) -> None:
             callback(value)
 
-        hook = WRITE(self._guarded(stored))
-        self._hook(const.UC_HOOK_MEM_WRITE, hook, address, address + size - 1)
+        hook = WRITE(self.guarded(stored))
+        self.hook(const.UC_HOOK_MEM_WRITE, hook, address, address + size - 1)
 
-    def watch(self, quiet: tuple[tuple[int, int], ...], noticed: Callable[[int], None]) -> None:
-        """Call `noticed` with the address when the CPU first writes to one of the ranges `quiet`
-        (first and last address); after that, only once `watch` has been called again."""
-        if quiet is self._quiet:
-            return
-        self._stop_watching()
-        self._quiet, self._noticed = quiet, noticed
-        for first, last in quiet:
-            self._quiet_hooks.append(
-                self._add_hook(const.UC_HOOK_MEM_WRITE, self._on_quiet, first, last)
-            )
+    def suspect_code(self) -> None:
+        """Another CPU has run, and may have written to what this one has translated."""
+        self._pages.suspect_all()
 
-    def _stop_watching(self) -> None:
-        # Unicorn forgets a hook at the next start, so this may be called from inside one.
-        for hook in self._quiet_hooks:
-            uclib.uc_hook_del(self._handle, hook)
-        self._quiet_hooks.clear()
-        self._quiet = None
-
-    def _quiet_written(self, _h: int, _kind: int, address: int, *_: Any) -> None:
-        if self._quiet is not None and self._noticed is not None:
-            self._noticed(address)
-            self._stop_watching()
-
-    def _map(self, piece: Piece) -> None:
-        if piece.base not in self._mapped:
-            self._mapped.add(piece.base)
-            self._uc.mem_map_ptr(piece.base, piece.size, const.UC_PROT_ALL, piece.pointer)
-
-    # -- registers ------------------------------------------------------------------------------
-
-    def get(self, register: int) -> int:
-        """A register by its Unicorn number."""
-        self._register.value = 0
-        uclib.uc_reg_read(self._handle, register, self._register_ref)
-        return self._register.value
-
-    def stack_pointer(self) -> int:
-        """ESP."""
-        uclib.uc_reg_read(self._handle, _ESP, self._register_ref)
-        return self._register.value & 0xFFFFFFFF
-
-    def set(self, register: int, value: int) -> None:
-        """Write a register by its Unicorn number."""
-        self._uc.reg_write(register, value)
-
-    def reset(self) -> None:
-        """Back to the mode at the start, all registers zero; memory is kept."""
-        self.set_context(self._reset_state)
-
-    def forget_code(self) -> None:
-        """Translate all code anew: somebody else may have written it."""
-        self._uc.ctl_flush_tb()
-
-    def context(self) -> CpuState:
-        """All of the CPU's state: equal values, equal CPU."""
-        uclib.uc_context_save(self._handle, self._context.context)
-        state = ctypes.string_at(self._context_at, self._context_size)
-        often, seldom = state[:_OFTEN], state[_OFTEN:]
-        if seldom != self._seldom:
-            self._seldom = seldom
-        return often, self._seldom
-
-    def set_context(self, state: CpuState) -> None:
-        """Put the CPU into a state that `context` gave."""
-        often, seldom = state
-        ctypes.memmove(self._context_at, often, _OFTEN)
-        ctypes.memmove(self._context_at + _OFTEN, seldom, len(seldom))
-        uclib.uc_context_restore(self._handle, self._context.context)
+    def instruction(self, pc: int) -> Instruction:
+        """The instruction at EIP = `pc`."""
+        return self._translation.instruction(pc)
 
     # -- running --------------------------------------------------------------------------------
 
-    def run(self, pc: int) -> Stop:
-        """Run from `pc` until something stops the CPU."""
+    def run(self, pc: int, answers: tuple[int, ...] = (), *, alone: bool = False) -> Stop:
+        """Run from `pc` until something stops the CPU. `answers` are the values of the loads in
+        windows that the instruction there makes first; `alone` as its `Stop` said."""
+        left = self._budget
+        translation = self._translation
+        while left > 0:
+            source = self.get(_ESI) if answers else 0
+            count = 1 if alone else left
+            status = self._start(pc, answers, count, alone=alone)
+            stop = self._windows.stop or self._stop
+            if stop is not None:
+                return stop
+            now = self.get(EIP)
+            left -= min(self._notes.counted, count)
+            if translation.refused:
+                left += translation.was_refused_at(now)  # counted, and not executed
+                alone = translation.store_to_code(now)
+                # MOVS may have got its answer, and not be done.
+                done = not (alone and now == pc and self.get(_ESI) == source)
+                answers = () if done else answers
+            elif translation.is_interrupted:
+                if not translation.translate_anew():
+                    return Stop(StopKind.FAULT, now, detail=FAULTS[const.UC_ERR_FETCH_PROT])
+                # That was at the end of a block: what has begun before it is done.
+                if now != pc or self._windows.taken:
+                    answers, alone = (), False
+            elif status != const.UC_ERR_OK:
+                detail = FAULTS.get(status, f"Unicorn error {status}")
+                return Stop(StopKind.FAULT, now, detail=detail)
+            elif alone:
+                answers, alone = (), False
+            else:
+                return Stop(StopKind.IDLE, now)
+            pc = now
+        return Stop(StopKind.IDLE, pc)
+
+    def _start(self, pc: int, answers: tuple[int, ...], count: int, *, alone: bool) -> int:
+        """One start of Unicorn, with its witnesses."""
+        self._translation.begin(alone=alone)
+        self._windows.begin(answers, alone=alone)
+        for _, window in self._checked:
+            window.begin()
         self._stop = None
-        status = uclib.uc_emu_start(
-            self._handle,
-            ctypes.c_uint64(pc),
-            ctypes.c_uint64(_NOWHERE),
-            ctypes.c_uint64(0),
-            ctypes.c_size_t(self._budget),
+        status = self.start(pc, count)
+        if self._notes.is_split:
+            self._check_split()
+        for address, window in self._checked:
+            window.check(address)
+        return status
+
+    def _check_split(self) -> None:
+        """Unicorn has left in the middle of a split access. That is as it should be only where the
+        second half, at the beginning of a page, met no memory: then nothing ran after it."""
+        stop = self._stop
+        if stop is not None and stop.kind is StopKind.FAULT and stop.address % PAGE == 0:
+            return
+        raise InternalError(
+            "Unicorn's memory hooks fell silent in the middle of a run: this execution cannot be "
+            "trusted (docs/unicorn.md)"
         )
-        # A Python error in a hook outranks whatever the CPU did after it.
-        if self._error is not None:
-            error, self._error = self._error, None
-            raise error
-        if self._stop is not None:
-            return self._stop
-        pc = self.get(x86.UC_X86_REG_EIP)
-        if status == const.UC_ERR_OK:
-            return Stop(StopKind.IDLE, pc)
-        return Stop(StopKind.FAULT, pc, detail=FAULTS.get(status, f"Unicorn error {status}"))
-
-    def step(self, pc: int) -> Stop | None:
-        """Execute one instruction; None where nothing special happened.
-
-        Unicorn ignores a count of one for code that it has translated: the cache goes first.
-        """
-        self._uc.ctl_flush_tb()
-        budget, self._budget = self._budget, 1
-        try:
-            stop = self.run(pc)
-        finally:
-            self._budget = budget
-        return None if stop.kind is StopKind.IDLE else stop
 
     def stop(self, detail: Any) -> None:
         """From inside a bus call: stop before the next instruction."""
         self._stop = Stop(StopKind.REQUEST, 0, detail=detail)
-        uclib.uc_emu_stop(self._handle)
+        self.halt()
 
-    def stop_at(self, address: int, detail: Any) -> None:
-        """From now on, stop with `detail` whenever the CPU is about to execute at `address`."""
+    def fault(self, what: str) -> None:
+        """From inside a bus call: the guest cannot go on; `what` it has done."""
+        self._stop = Stop(StopKind.FAULT, self.get(EIP), detail=what)
+        self.halt()
+
+    def stop_at(self, address: int, detail: Any, when: Callable[[], bool]) -> None:
+        """From now on, stop with `detail` whenever the CPU is about to execute at `address` and
+        `when()` says so."""
 
         def reached(*_: Any) -> None:
-            self.stop(detail)
+            if when():
+                self.stop(detail)
 
-        self._hook(const.UC_HOOK_CODE, CODE(self._guarded(reached)), address, address)
-        self._uc.ctl_flush_tb()
+        self.hook(const.UC_HOOK_CODE, CODE(self.guarded(reached)), address, address)
+        self.uc.ctl_flush_tb()
 
     # -- hooks ----------------------------------------------------------------------------------
 
@@ -260,118 +191,31 @@ class Engine:
             | const.UC_HOOK_MEM_WRITE_UNMAPPED
             | const.UC_HOOK_MEM_FETCH_UNMAPPED
         )
-        self._hook(unmapped, READ(self._on_unmapped))
-        self._hook(const.UC_HOOK_INTR, INTR(self._guarded(self._on_exception)))
+        self.hook(unmapped, READ(self._on_unmapped))
+        self.hook(const.UC_HOOK_INTR, INTR(self.guarded(self._on_exception)))
         insn = const.UC_HOOK_INSN
-        self._hook(insn, IN(self._on_in), insn=x86.UC_X86_INS_IN)
-        self._hook(insn, OUT(self._on_out), insn=x86.UC_X86_INS_OUT)
-        self._hook(insn, INSN(self._guarded(self._on_cpuid)), insn=x86.UC_X86_INS_CPUID)
-        self._hook(insn, INSN(self._guarded(self._on_rdtsc)), insn=x86.UC_X86_INS_RDTSC)
-
-    def _hook(
-        self, kind: int, callback: Any, begin: int = 1, end: int = 0, insn: int | None = None
-    ) -> None:
-        self._add_hook(kind, callback, begin, end, insn)
-        self._callbacks.append(callback)  # ctypes needs them kept alive
-
-    def _add_hook(
-        self, kind: int, callback: Any, begin: int, end: int, insn: int | None = None
-    ) -> Any:
-        hook = ctypes.c_size_t()
-        status = uclib.uc_hook_add(
-            self._handle,
-            ctypes.byref(hook),
-            ctypes.c_int(kind),
-            callback,
-            None,
-            ctypes.c_uint64(begin),
-            ctypes.c_uint64(end),
-            *(() if insn is None else (ctypes.c_int(insn),)),
-        )
-        if status != const.UC_ERR_OK:
-            raise InternalError(f"Unicorn refused a hook (kind {kind}, error {status})")
-        return hook
-
-    def _guarded(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Carry a Python error out of Unicorn: C cannot."""
-
-        def call(*arguments: Any) -> Any:
-            try:
-                return function(*arguments)
-            except BaseException as error:  # re-raised by run()
-                self._raise_later(error)
-                return 0
-
-        return call
-
-    def _raise_later(self, error: BaseException) -> None:
-        if self._error is None:
-            self._error = error
-        uclib.uc_emu_stop(self._handle)
-
-    def _load_hook(self) -> Any:
-        """The hook of loads in windows. Everything that it needs is a local variable."""
-        read, handle, pc, pc_ref = self._program_counter()
-        load, windows = self._bus.load, self._windows
-
-        def on_load(_h: int, _kind: int, address: int, size: int, _v: int, _d: int) -> bool:
-            try:
-                value = load(address, size)
-                if value is None:
-                    read(handle, _EIP, pc_ref)
-                    self._stop = Stop(StopKind.LOAD, pc.value, address, size)
-                    return False
-                offset = address % PAGE
-                page = windows[address - offset]
-                page[offset : offset + size] = value.to_bytes(size, "little")
-            except BaseException as error:  # re-raised by run()
-                self._raise_later(error)
-                return False
-            return True
-
-        return on_load
-
-    def _store_hook(self) -> Any:
-        """The hook of stores in windows. Everything that it needs is a local variable."""
-        read, handle, pc, pc_ref = self._program_counter()
-        store = self._bus.store
-
-        def on_store(_h: int, _kind: int, address: int, size: int, value: int, _d: int) -> None:
-            try:
-                read(handle, _EIP, pc_ref)
-                store(address, size, value & _MASKS[size], pc.value)
-            except BaseException as error:  # re-raised by run()
-                self._raise_later(error)
-
-        return on_store
-
-    def _program_counter(self) -> tuple[Any, Any, Any, Any]:
-        """(function, handle, value, reference): call function(handle, _EIP, reference)."""
-        pc = ctypes.c_uint64()
-        return uclib.uc_reg_read, self._handle, pc, ctypes.byref(pc)
+        self.hook(insn, IN(self.guarded(self._on_in)), insn=x86.UC_X86_INS_IN)
+        self.hook(insn, OUT(self.guarded(self._on_out)), insn=x86.UC_X86_INS_OUT)
+        self.hook(insn, INSN(self.guarded(self._on_cpuid)), insn=x86.UC_X86_INS_CPUID)
+        self.hook(insn, INSN(self.guarded(self._on_rdtsc)), insn=x86.UC_X86_INS_RDTSC)
 
     def _on_unmapped(
         self, _h: int, kind: int, address: int, size: int, _value: int, _data: int
     ) -> bool:
         try:
-            last = address + max(size, 1) - 1
+            last = address + max(size, 1) - 1 & 0xFFFFFFFF
             if self._bus.is_ram(address) and self._bus.is_ram(last):
-                self._map(self._memory.piece(address))
-                self._map(self._memory.piece(last))
+                self._pages.map_ram(address)
+                self._pages.map_ram(last)
                 return True
             if address >= DEVICE_SPACE and kind != const.UC_MEM_FETCH_UNMAPPED:
                 self._map_nothing(address - address % PAGE)
                 return True
             verb = ACCESSES.get(kind, "touched")
-            self._stop = Stop(
-                StopKind.FAULT,
-                self.get(x86.UC_X86_REG_EIP),
-                address,
-                size,
-                f"{verb} {address:#x}, where there is no memory",
-            )
-        except BaseException as error:  # re-raised by run()
-            self._raise_later(error)
+            what = f"{verb} {address:#x}, where there is no memory"
+            self._stop = Stop(StopKind.FAULT, self.get(EIP), address, size, what)
+        except BaseException as error:  # re-raised by start()
+            self.raise_later(error)
         return False
 
     def _map_nothing(self, page: int) -> None:
@@ -387,43 +231,30 @@ class Engine:
         def store(_uc: Any, offset: int, size: int, _value: int, _data: Any) -> None:
             self._tell_missing(page + offset, size, write=True)
 
-        self._uc.mmio_map(page, PAGE, load, None, store, None)
+        self.uc.mmio_map(page, PAGE, load, None, store, None)
 
     def _tell_missing(self, address: int, size: int, *, write: bool) -> None:
         try:
             self._bus.missing_page(address, size, write=write)
-        except BaseException as error:  # re-raised by run()
-            self._raise_later(error)
+        except BaseException as error:  # re-raised by start()
+            self.raise_later(error)
 
     def _on_exception(self, _h: int, vector: int, _data: int) -> None:
         name = EXCEPTIONS.get(vector, "exception")
-        self._stop = Stop(
-            StopKind.FAULT,
-            self.get(x86.UC_X86_REG_EIP),
-            detail=f"took exception {vector} ({name}) and has no handler: a triple fault",
-        )
-        uclib.uc_emu_stop(self._handle)
+        self.fault(f"took exception {vector} ({name}) and has no handler: a triple fault")
 
     def _on_in(self, _h: int, port: int, size: int, _data: int) -> int:
-        try:
-            return self._bus.port_in(port, size)
-        except BaseException as error:  # re-raised by run()
-            self._raise_later(error)
-            return 0
+        return self._bus.port_in(port, size)
 
     def _on_out(self, _h: int, port: int, size: int, value: int, _data: int) -> None:
-        try:
-            self._bus.port_out(port, size, value & _MASKS[size])
-        except BaseException as error:  # re-raised by run()
-            self._raise_later(error)
+        self._bus.port_out(port, size, value & (1 << 8 * size) - 1)
 
     def _on_cpuid(self, _h: int, _data: int) -> int:
-        answer = self._bus.cpuid(
-            self.get(x86.UC_X86_REG_EAX) & 0xFFFFFFFF, self.get(x86.UC_X86_REG_ECX) & 0xFFFFFFFF
-        )
+        leaf, subleaf = self.get(x86.UC_X86_REG_EAX), self.get(x86.UC_X86_REG_ECX)
+        answer = self._bus.cpuid(leaf & 0xFFFFFFFF, subleaf & 0xFFFFFFFF)
         if answer is None:
             return 0
-        for register, value in zip(_CPUID_REGISTERS, answer, strict=True):
+        for register, value in zip(CPUID_REGISTERS, answer, strict=True):
             self.set(register, value)
         return 1
 
@@ -432,11 +263,3 @@ class Engine:
         self.set(x86.UC_X86_REG_EAX, value & 0xFFFFFFFF)
         self.set(x86.UC_X86_REG_EDX, value >> 32)
         return 1
-
-
-_CPUID_REGISTERS = (
-    x86.UC_X86_REG_EAX,
-    x86.UC_X86_REG_EBX,
-    x86.UC_X86_REG_ECX,
-    x86.UC_X86_REG_EDX,
-)

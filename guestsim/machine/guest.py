@@ -15,26 +15,23 @@ from enum import Enum
 from unicorn import x86_const as x86
 
 from guestsim.abi.xen import Hypercall, XenErrno
-from guestsim.errors import InputError, InternalError
-from guestsim.machine import boot, hypervisor, instructions
+from guestsim.errors import InputError, InternalError, NoMemoryError
+from guestsim.machine import boot, hypervisor
 from guestsim.machine.bus import Stop, StopKind
 from guestsim.machine.ends import end_of_shutdown
 from guestsim.machine.engine import Engine
 from guestsim.machine.image import Image
+from guestsim.machine.listening import DeadStack, QuietRam
 from guestsim.machine.memory import PAGE, Memory, host_memory
-from guestsim.machine.msr import WRMSR_SIZE, msr_written, step_to_wrmsr
 from guestsim.machine.notices import Notice
-from guestsim.machine.places import RESET_VECTOR, RING_PAGE, in_trap_page, is_shared, place_of
+from guestsim.machine.places import RESET_VECTOR, RING_PAGE, is_shared, place_of
 from guestsim.machine.platform import DEVICE_PAGES, Platform
-from guestsim.machine.points import (
-    Point,
-    State,
-)
+from guestsim.machine.points import Point, State
 from guestsim.machine.profile import Profile
 from guestsim.machine.shared_info import SharedInfoPage
-from guestsim.machine.snapshots import Tracker, clear_dead
+from guestsim.machine.snapshots import Tracker
+from guestsim.machine.symbols import symbols_of
 from guestsim.machine.vcpus import APIC_ICR_HIGH, APIC_ICR_LOW, SecondaryVcpus
-from guestsim.trace import shared
 from guestsim.trace.actor import Burst
 from guestsim.trace.ops import End, Flag, Kind, Op, Outcome, Site
 
@@ -44,6 +41,10 @@ DEFAULT_BUDGET = 50_000_000
 """Instructions that a guest may execute between two ops before it counts as running away."""
 
 _STORE = Kind.STORE
+_ENTRY_SIZE = 8
+_WRMSR_SIZE = 2
+_DRAINS = frozenset({Kind.RMW, Kind.FENCE, Kind.SEND, Kind.UNMASK, Kind.WAIT})
+"""Ops that wait until the store buffer is empty, under TSO."""
 
 
 @dataclass(frozen=True)
@@ -56,8 +57,8 @@ class Stage:
 
 class _Request(Enum):
     HAND_OVER = "hand-over"
-    HYPERCALL_MSR = "hypercall msr"
-    WRMSR = "wrmsr"
+    HYPERCALL = "a hypercall that is not over"
+    HYPERCALL_MSR = "a write of the hypercall page's MSR"
     TROUBLE = "a vcpu in trouble"
 
 
@@ -89,22 +90,39 @@ class Guest:
             boot.check_fits(stage.image, self._profile.memory)
         self.keep_states = False
         """Whether points come with the state that they stand for."""
+        self._fences = False
         self._platform = Platform(self._profile)
         self._memory = Memory(self.is_ram, self._profile.memory)
-        self._tracker = Tracker(self._memory, (RING_PAGE, hypervisor.TRAP_PAGE))
+        self._tracker = Tracker(self._memory, (RING_PAGE,))
         self._hypervisor = hypervisor.Hypervisor(self._memory, self._profile, port)
         self._vcpus = SecondaryVcpus(self, self._memory, self._profile.vcpus, budget)
         self._notices: dict[Notice, None] = {}
         self._engines: dict[int, Engine] = {}
-        self._wrmsr: set[tuple[int, int]] = set()  # (stage, pc) of each known WRMSR
+        self._quiet: dict[int, QuietRam] = {}
+        self._dead_stacks: dict[int, DeadStack] = {}
         self._shared_info = SharedInfoPage()
         self._latest: Point | None = None
         self._sites: dict[tuple[int, int], Site] = {}
         self._begin()
 
+    @property
+    def fences(self) -> bool:
+        """Whether instructions that wait for the store buffer surface as FENCE. Points of before it
+        was changed cannot be resumed."""
+        return self._fences
+
+    @fences.setter
+    def fences(self, fences: bool) -> None:
+        if fences != self._fences:
+            self._fences = fences
+            self._engines.clear()
+            self._shared_info = SharedInfoPage()
+            self._memory.watchers.clear()
+            self._latest = None
+
     def _begin(self) -> None:
         self._ops: list[Op] = []
-        self._feed: int | None = None
+        self._unfenced = False  # whether a store may still be in the buffer
         self._locked: tuple[int, int] | None = None  # (pc, address) of an RMW's awaited store
         self._call: hypervisor.Ops | hypervisor.Shutdown | hypervisor.Later | None = None
         self._stage = -1
@@ -131,11 +149,12 @@ class Guest:
         self._stand_at(point)
         pending = point.op
         self._answer = value
-        self._feed = 0 if pending.kind is Kind.WAIT else value  # a poll's result is always 0
+        # A hypercall has its result already.
+        answers = () if pending.kind is Kind.WAIT else (*point.answers, value)
         if pending.kind is Kind.RMW:
             self._locked = point.pc, pending.address
         try:
-            burst = self._advance(point.pc)
+            burst = self._advance(point.pc, answers, alone=point.alone)
         except BaseException:
             self._latest = None  # the machine stands nowhere now
             raise
@@ -151,7 +170,7 @@ class Guest:
         if state is None:
             self._stand_at(point)
             state = self.state()
-        return point.op, state
+        return point.op, point.answers, state
 
     def state(self) -> State:
         """Everything of the guest that can change, as it stands now."""
@@ -160,11 +179,16 @@ class Guest:
         return State(
             self._stage,
             engine.context(),
-            self._tracker.look(self._chain[self._stage].image.stack, engine.stack_pointer()),
+            self._tracker.look(
+                self._chain[self._stage].image.stack,
+                engine.stack_pointer(),
+                clear=self.keep_states,
+            ),
             self._shared_info.own() if mapped else b"",
             hypervisor.state(),
             self._platform.state(),
             self._vcpus.state(),
+            self._unfenced,
         )
 
     def _stand_at(self, point: Point) -> None:
@@ -183,6 +207,8 @@ class Guest:
         refit = moved or state.hypervisor.populated != self._hypervisor.populated
         self._stage = state.stage
         self._hypervisor.restore(state.hypervisor)
+        if moved:
+            self._engine.suspect_code()
         if refit:
             self._engine.refit()
         self._platform.restore(state.platform)
@@ -193,7 +219,8 @@ class Guest:
         self._place_shared_info()
         self._engine.set_context(state.cpu)
         self._ops = []
-        self._feed = self._locked = self._call = None
+        self._unfenced = state.unfenced
+        self._locked = self._call = None
 
     def _run_to(self, point: Point) -> None:
         path = []
@@ -233,10 +260,11 @@ class Guest:
         self._stage += 1
         stage = self._chain[self._stage]
         if self._stage not in self._engines:
-            engine = Engine(self, self._memory, self._budget)
-            for address in (RING_PAGE, hypervisor.TRAP_PAGE):
-                engine.window(address, *host_memory(PAGE))
-            engine.stop_at(RESET_VECTOR, _Request.HAND_OVER)
+            engine = Engine(self, self._memory, self._budget, fences=self.fences)
+            engine.window(RING_PAGE, *host_memory(PAGE), checked=True)
+            engine.stop_at(RESET_VECTOR, _Request.HAND_OVER, engine.in_real_mode)
+            self._quiet[self._stage] = QuietRam(engine, self._tracker.unsure)
+            self._dead_stacks[self._stage] = DeadStack(engine, self._memory, self._dead_was_read)
             if self._profile.vcpus > 1:
                 engine.on_store(APIC_ICR_LOW, 4, self._interrupt_command)
             self._engines[self._stage] = engine
@@ -247,91 +275,90 @@ class Guest:
         self._engine.set(x86.UC_X86_REG_EBX, start_info)
         return stage.image.entry
 
-    def _advance(self, pc: int) -> Burst:
+    def _advance(self, pc: int, answers: tuple[int, ...] = (), *, alone: bool = False) -> Burst:
+        self._listen()
         while True:
-            if self.keep_states:
-                self._engine.watch(self._tracker.quiet, self._tracker.unsure)
-            else:
-                self._tracker.unsure()
-            stop = self._engine.run(pc)
+            stop = self._engine.run(pc, answers, alone=alone)
+            answers, alone = (), False
             match stop.kind:
                 case StopKind.LOAD:
-                    op = self._answered(stop)
+                    return self._burst(self._load_op(stop), stop.pc, stop)
+                case StopKind.REQUEST if stop.detail is _Request.HYPERCALL:
+                    op = self._finish_call()
+                    pc = self._engine.get(x86.UC_X86_REG_EIP)
                     if op is not None:
-                        return self._burst(op, stop.pc)
-                    pc = stop.pc
+                        return self._burst(op, pc)
                 case StopKind.REQUEST if stop.detail is _Request.HYPERCALL_MSR:
-                    pc = self._await_wrmsr()
-                case StopKind.REQUEST if stop.detail is _Request.WRMSR:
-                    pc = self._do_wrmsr(self._engine.get(x86.UC_X86_REG_EIP))
+                    pc = self._engine.get(x86.UC_X86_REG_EIP) + _WRMSR_SIZE
                 case StopKind.REQUEST if stop.detail is _Request.TROUBLE:
                     return self._vcpu_trouble()
                 case StopKind.REQUEST:
                     if self._stage + 1 == len(self._chain):
                         return self._halt(Outcome.CONNECTED, "handed over at F000:FFF0", stop)
                     pc = self._next_stage()
+                    self._listen()
                 case StopKind.FAULT:
                     return self._halt(Outcome.CRASHED, str(stop.detail), stop)
                 case StopKind.IDLE:
                     return self._idle(stop)
 
-    def _answered(self, stop: Stop) -> Op | None:
-        """The op that the CPU stands at, or None where it can go on at once."""
-        if not in_trap_page(stop.address):
-            return self._load_op(stop)
+    def _listen(self) -> None:
+        """Before the CPU runs: hear of what snapshots have to know."""
+        if not self.keep_states:
+            self._tracker.unsure()
+            return
+        self._quiet[self._stage].arm(self._tracker.quiet)
+        dead_stack = self._dead_stacks[self._stage]
+        if self._latest is None or self._latest.state is None:
+            dead_stack.disarm()  # nothing has been cleared yet
+        elif self._latest.state.stage == self._stage:
+            stack = self._chain[self._stage].image.stack
+            dead_stack.arm(stack, self._engine.stack_pointer())
+
+    def _finish_call(self) -> Op | None:
+        """A hypercall for which the CPU had to stop: the op that it waits for, or None where it can
+        go on at once."""
         call, self._call = self._call, None
         match call:
             case hypervisor.Shutdown():
                 return self._shutdown(call.reason)
             case hypervisor.Later():
-                self._feed = self._change_map(call)
+                self._engine.set(x86.UC_X86_REG_EAX, self._change_map(call) & 0xFFFFFFFF)
                 return None
             case hypervisor.Ops():
                 site = self._caller()
                 *before, last = (_at(op, site) for op in call.ops)
-                self._ops += before
+                self._add(*before)
                 return last
             case None:
                 raise InternalError("a hypercall stopped the guest without a reason")
 
     def _load_op(self, stop: Stop) -> Op:
-        access = instructions.access_of(self._memory.read(stop.pc, instructions.LONGEST))
         site = self._site(stop.pc)
-        if access.loads_twice or (stop.size == 8 and not access.is_cmpxchg8b):
-            raise InputError(
-                f"{self._chain[self._stage].image.path}: the instruction at {stop.pc:#x} loads "
-                f"more than one word of {shared.place(place_of(stop.address), stop.size)} at a "
-                "time; build the image with general registers only"
-            )
-        kind = Kind.RMW if access.is_atomic else Kind.LOAD
+        kind = Kind.RMW if self._engine.instruction(stop.pc).is_atomic else Kind.LOAD
+        if kind is Kind.RMW and self._ops and self._ops[-1] == Op(Kind.FENCE, site=site):
+            self._ops.pop()  # the RMW itself is one
         return Op(kind, place_of(stop.address), stop.size, 0, site)
 
-    def _burst(self, last: Op, pc: int) -> Burst:
-        ops = (*self._ops, last)
+    def _burst(self, last: Op, pc: int, stop: Stop | None = None) -> Burst:
+        self._add(last)
+        ops = tuple(self._ops)
         self._ops = []
         halted = last.kind is Kind.HALT
-        state = None
-        if self.keep_states:
-            state = self.state()
-        else:
-            stack = self._chain[self._stage].image.stack
-            clear_dead(self._memory, stack, self._engine.stack_pointer())
+        state = self.state() if self.keep_states else None
         console = self._platform.console, self._hypervisor.console
-        self._latest = Point(self._latest, self._answer, last, pc, state, console)
+        answers, alone = (stop.answers, stop.alone) if stop else ((), False)
+        self._latest = Point(self._latest, self._answer, last, pc, answers, alone, state, console)
         return Burst(ops, None if halted else self._latest)
 
-    def _await_wrmsr(self) -> int:
-        """Go on to the write of the hypercall MSR; the next time the CPU stops there by itself."""
-        pc, found = step_to_wrmsr(self._engine, self._memory, hypervisor.HYPERCALL_MSR)
-        if not found:
-            return pc
-        self._wrmsr.add((self._stage, pc))
-        self._engine.stop_at(pc, _Request.WRMSR)
-        return self._do_wrmsr(pc)
-
-    def _do_wrmsr(self, pc: int) -> int:
-        self._hypervisor.wrmsr(*msr_written(self._engine))
-        return pc + WRMSR_SIZE
+    def _add(self, *ops: Op) -> None:
+        """Ops that are no stores of the CPU's."""
+        for op in ops:
+            self._ops.append(op)
+            if op.kind is Kind.STORE:
+                self._unfenced = self.fences
+            elif op.kind in _DRAINS:
+                self._unfenced = False
 
     def _change_map(self, call: hypervisor.Later) -> int:
         address = call.gpfn * PAGE
@@ -342,7 +369,7 @@ class Guest:
             self._hypervisor.shared_info_gpfn = None
             self._place_shared_info()
             return 1
-        if self.is_ram(address) or address in (RING_PAGE, hypervisor.TRAP_PAGE):
+        if self.is_ram(address) or address == RING_PAGE:
             self._notice(
                 f"shared_info over memory in use, at {address:#x},", "EINVAL", self._caller()
             )
@@ -363,8 +390,7 @@ class Guest:
     def _windows(self) -> tuple[int, ...]:
         """The pages that are no RAM, but shared or ours."""
         gpfn = self._hypervisor.shared_info_gpfn
-        fixed = RING_PAGE, hypervisor.TRAP_PAGE
-        return fixed if gpfn is None else (*fixed, gpfn * PAGE)
+        return (RING_PAGE,) if gpfn is None else (RING_PAGE, gpfn * PAGE)
 
     # -- ends -----------------------------------------------------------------------------------
 
@@ -396,12 +422,7 @@ class Guest:
     # -- Bus: called by the engine from inside Unicorn ------------------------------------------
 
     def load(self, address: int, size: int) -> int | None:
-        """A load in a window: fed, private, a hypercall, or a stop."""
-        if self._feed is not None:
-            value, self._feed = self._feed, None
-            return value & (1 << 8 * size) - 1
-        if in_trap_page(address):
-            return self._hypercall((address - hypervisor.TRAP_PAGE) // 4)
+        """A load in a window: None where it is shared."""
         if is_shared(address, size):
             return None
         return self._shared_info.read(address % PAGE, size)
@@ -416,13 +437,59 @@ class Guest:
         site = self._sites.get((self._stage, pc)) or self._site(pc)
         if self._locked is None:
             self._ops.append(Op(_STORE, place, size, value, site))
+            self._unfenced = self.fences
             return
         flags = Flag.LOCKED if self._locked == (pc, place) else Flag.NONE
         self._locked = None
         self._ops.append(Op(_STORE, place, size, value, site, flags))
+        self._unfenced = self.fences and not flags
+
+    def fence(self, pc: int) -> None:
+        """The CPU waits until its store buffer is empty. Where it is, that is no op."""
+        if self._unfenced:
+            self._add(Op(Kind.FENCE, site=self._site(pc)))
+
+    def wrmsr(self, msr: int, value: int, pc: int) -> None:
+        """WRMSR. That of the hypercall page's is ours; the others are the CPU's own."""
+        del pc
+        if msr != hypervisor.HYPERCALL_MSR:
+            return
+        try:
+            self._hypervisor.wrmsr(msr, value)
+        except NoMemoryError:
+            self._engine.fault(f"put the hypercall page at {value:#x}, where there is no RAM")
+        else:
+            self._engine.stop(_Request.HYPERCALL_MSR)
+
+    def refusal(self, pc: int, what: str) -> InputError:
+        """An instruction that does what this machine cannot do."""
+        instruction = self._engine.instruction(pc)
+        return self._refusal(f"the instruction at {self._place(pc)}, {instruction}, {what}")
+
+    def _refusal(self, what: str) -> InputError:
+        image = self._chain[self._stage].image
+        return InputError(
+            f"{image.path}: {what}: guestsim cannot do that (docs/unicorn.md, what is refused)"
+        )
+
+    def _place(self, pc: int) -> str:
+        """A program counter for people."""
+        function = symbols_of(self._chain[self._stage].image.content).function(pc)
+        return f"{pc:#x} in {function}" if function else f"{pc:#x}"
+
+    def _dead_was_read(self, address: int, size: int) -> None:
+        pc = self._engine.get(x86.UC_X86_REG_EIP)
+        raise InternalError(
+            f"{self._chain[self._stage].image.path}: the instruction at {self._place(pc)}, "
+            f"{self._engine.instruction(pc)}, reads {size} bytes at {address:#x}, below what was "
+            "the stack pointer when guestsim took that part of the stack for dead and cleared it: "
+            "no verdict. Where an image keeps data below its stack pointer, its stack must not be "
+            "called `stack`"
+        )
 
     def port_in(self, port: int, size: int) -> int:
         """IN."""
+        self._fence_here()
         value = self._platform.port_in(port, size)
         if value is None:
             self._notice(f"port {port:#x} (in, {size} bytes)", "all ones", self._here())
@@ -430,7 +497,11 @@ class Guest:
         return value
 
     def port_out(self, port: int, size: int, value: int) -> None:
-        """OUT."""
+        """OUT, and hypercalls."""
+        if port == hypervisor.HYPERCALL_PORT and self._is_hypercall(value):
+            self._engine.set(x86.UC_X86_REG_EAX, self._hypercall(value))
+            return
+        self._fence_here()
         if not self._platform.port_out(port, size, value):
             what = f"port {port:#x} (out, {size} bytes, {value:#x})"
             self._notice(what, "nothing happens", self._here())
@@ -440,13 +511,21 @@ class Guest:
         return self._platform.tsc()
 
     def cpuid(self, leaf: int, subleaf: int) -> tuple[int, int, int, int] | None:
-        """CPUID. After leaf +2 the guest writes the hypercall MSR."""
+        """CPUID."""
         del subleaf
-        answer = self._hypervisor.cpuid(leaf)
-        known = any(stage == self._stage for stage, _ in self._wrmsr)
-        if answer is not None and answer[1] == hypervisor.HYPERCALL_MSR and not known:
-            self._engine.stop(_Request.HYPERCALL_MSR)
-        return answer
+        self._fence_here()
+        return self._hypervisor.cpuid(leaf)
+
+    def _fence_here(self) -> None:
+        if self._unfenced:
+            self.fence(self._engine.get(x86.UC_X86_REG_EIP))
+
+    def _is_hypercall(self, number: int) -> bool:
+        """Whether the OUT at which the CPU stands is that of the hypercall page's entry."""
+        entry = self._engine.get(x86.UC_X86_REG_EIP) - 5
+        return self.is_ram(entry) and (
+            self._memory.read(entry, _ENTRY_SIZE) == hypervisor.hypercall_entry(number)
+        )
 
     def missing_page(self, address: int, size: int, *, write: bool) -> None:
         """An access to the space of devices where there is none."""
@@ -461,7 +540,8 @@ class Guest:
         """RAM, and the device pages, which are plain memory here."""
         return self._hypervisor.is_ram(address) or address & ~(PAGE - 1) in DEVICE_PAGES
 
-    def _hypercall(self, number: int) -> int | None:
+    def _hypercall(self, number: int) -> int:
+        """Its result. Where the CPU stops for it, that of a wait: 0."""
         engine = self._engine
         arguments = (
             engine.get(x86.UC_X86_REG_EBX) & 0xFFFFFFFF,
@@ -475,18 +555,29 @@ class Guest:
             if answer is None:
                 answer = hypervisor.Missing(f"vcpu_op {arguments[0]}")
         else:
-            answer = self._hypervisor.hypercall(number, arguments)
+            try:
+                answer = self._hypervisor.hypercall(number, arguments)
+            except NoMemoryError:
+                if any(map(self.is_window, arguments[1:])):
+                    caller = self._caller().pc
+                    what = f"hypercall {number}, called at {self._place(caller)}, has an argument"
+                    raise self._refusal(f"{what} on a shared page") from None
+                answer = -XenErrno.EFAULT
         if isinstance(answer, hypervisor.Missing):
             self._notice(answer.what, "ENOSYS", self._caller())
             answer = -XenErrno.ENOSYS
+        if isinstance(answer, hypervisor.Ops):
+            if answer.ops[-1].kind is not Kind.WAIT:
+                site = self._caller()
+                self._add(*(_at(op, site) for op in answer.ops))
+                return answer.result
+        elif self._unfenced:
+            self._add(Op(Kind.FENCE, site=self._caller()))
         if isinstance(answer, int):
             return answer & 0xFFFFFFFF
-        if isinstance(answer, hypervisor.Ops) and answer.ops[-1].kind is not Kind.WAIT:
-            site = self._caller()
-            self._ops += [_at(op, site) for op in answer.ops]
-            return answer.result
         self._call = answer
-        return None
+        engine.stop(_Request.HYPERCALL)
+        return 0
 
     def _interrupt_command(self, low: int) -> None:
         high = int.from_bytes(self._memory.read(APIC_ICR_HIGH, 4), "little")
@@ -495,6 +586,7 @@ class Guest:
 
     def _after_vcpus(self) -> None:
         self._tracker.unsure()
+        self._engine.suspect_code()
         if self._vcpus.trouble is not None:
             self._engine.stop(_Request.TROUBLE)
 

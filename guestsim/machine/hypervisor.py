@@ -26,8 +26,8 @@ from guestsim.trace.ops import Flag, Kind, Op
 __all__ = [
     "CONSOLE_PFN",
     "HYPERCALL_MSR",
+    "HYPERCALL_PORT",
     "STORE_PFN",
-    "TRAP_PAGE",
     "Answer",
     "Hypervisor",
     "HypervisorState",
@@ -36,17 +36,24 @@ __all__ = [
     "Ops",
     "PhysicalMemory",
     "Shutdown",
+    "hypercall_entry",
 ]
 
 STORE_PFN = 0xFEFFC
 """libxc's place for the ring page (tools/libs/guest/xg_dom_x86.c, special pages)."""
 CONSOLE_PFN = 0xFEFFF
 HYPERCALL_MSR = 0x40000000
-TRAP_PAGE = 0xFEFF0000
-"""Our own: the page whose words the hypercall page's entries load."""
+HYPERCALL_PORT = 0xE1
+"""Our own: where the hypercall page's entries write their number. Unlike a load or a store, a port
+cannot go unseen (docs/unicorn.md)."""
 
 _MIB = 1 << 20
 _CONSOLE_PORT_OFFSET = 1  # the console's event channel follows the store's
+
+
+def hypercall_entry(number: int) -> bytes:
+    """What the hypercall page holds for a call: mov eax, number; out HYPERCALL_PORT, eax; ret."""
+    return b"\xb8" + struct.pack("<I", number) + bytes((0xE7, HYPERCALL_PORT, 0xC3))
 
 
 class PhysicalMemory(Protocol):
@@ -172,11 +179,8 @@ class Hypervisor:
         """The hypercall MSR: fill the page at `value`. Other MSRs are the CPU's."""
         if msr != HYPERCALL_MSR:
             return
-        # Entry N: mov eax, [TRAP_PAGE + 4 * N]; ret. The load's value is the result.
-        page = b"".join(
-            (b"\xa1" + struct.pack("<I", TRAP_PAGE + 4 * number) + b"\xc3").ljust(32, b"\xcc")
-            for number in range(PAGE // 32)
-        )
+        entries = (hypercall_entry(number).ljust(32, b"\xcc") for number in range(PAGE // 32))
+        page = b"".join(entries)
         self._memory.write(value & ~(PAGE - 1), page)
 
     def hypercall(self, number: int, arguments: tuple[int, int, int]) -> Answer:

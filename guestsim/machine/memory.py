@@ -8,11 +8,11 @@ from __future__ import annotations
 import ctypes
 import mmap
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
-from guestsim.errors import InternalError
+from guestsim.errors import NoMemoryError
 
-__all__ = ["CHUNK", "PAGE", "Memory", "Piece", "host_memory"]
+__all__ = ["CHUNK", "PAGE", "Memory", "Piece", "Watcher", "host_memory"]
 
 PAGE = 4096
 CHUNK = 16 * PAGE
@@ -29,6 +29,16 @@ class Piece(NamedTuple):
     """Address of `host` in this process."""
 
 
+class Watcher(Protocol):
+    """Whoever must know what changes memory besides the CPU that it belongs to."""
+
+    def suspect(self, page: int) -> None:
+        """`page` may have been written."""
+
+    def suspect_all(self) -> None:
+        """Any page may have been written."""
+
+
 class Memory:
     """Physical memory. `is_ram` says where there is RAM; elsewhere there is nothing."""
 
@@ -37,6 +47,11 @@ class Memory:
         self._is_ram = is_ram
         self._low = low
         self._pieces: dict[int, Piece] = {}
+        self.watchers: list[Watcher] = []
+        self.code: set[int] = set()
+        """Pages from which any CPU has ever fetched: of others no watcher has to hear."""
+        self.on_write: Callable[[int, int], None] | None = None
+        """Called with (address, size) of each `write`."""
         self.written = False
         """Whether `write` or `clear` has been called since somebody cleared this."""
 
@@ -66,30 +81,51 @@ class Memory:
         )
 
     def write(self, address: int, data: bytes) -> None:
-        """Change bytes at a physical address. Code that ran already is not translated anew."""
+        """Change bytes at a physical address."""
         self.written = True
+        if self.on_write is not None:
+            self.on_write(address, len(data))
+        self.put_back(address, data)
+
+    def put_back(self, address: int, data: bytes) -> None:
+        """The same; does not count as `written`."""
         done = 0
         for piece, first, length in self._spans(address, len(data)):
             piece.host[first : first + length] = data[done : done + length]
+            self.note(piece.base + first, piece.base + first + length)
             done += length
+
+    def note(self, start: int, stop: int) -> None:
+        """Whoever writes to host memory says so: what lies from `start` to `stop` may differ."""
+        for page in range(start - start % PAGE, stop, PAGE):
+            if page in self.code:
+                for watcher in self.watchers:
+                    watcher.suspect(page)
+
+    def note_all(self) -> None:
+        """The same of all RAM."""
+        for watcher in self.watchers:
+            watcher.suspect_all()
 
     def clear_range(self, start: int, stop: int) -> None:
         """Zeroes from `start` to `stop`, in low RAM; does not count as `written`."""
         piece = self._pieces.get(start - start % CHUNK)
         if piece is not None and start < stop <= piece.base + CHUNK <= self._low:
             ctypes.memset(piece.pointer + start - piece.base, 0, stop - start)
+            self.note(start, stop)
             return
         while start < stop:
             piece = self.piece(start)
             length = min(stop, piece.base + piece.size) - start
             ctypes.memset(piece.pointer + start - piece.base, 0, length)
+            self.note(start, start + length)
             start += length
 
     def _spans(self, address: int, size: int) -> list[tuple[Piece, int, int]]:
         spans = []
         while size > 0:
             if not self._is_ram(address):
-                raise InternalError(f"there is no RAM at {address:#x}")
+                raise NoMemoryError(f"there is no RAM at {address:#x}")
             piece = self.piece(address)
             part = min(size, piece.base + piece.size - address)
             spans.append((piece, address - piece.base, part))
@@ -102,6 +138,7 @@ class Memory:
         self.written = True
         for piece in self._pieces.values():
             piece.host[:] = bytes(piece.size)
+        self.note_all()
 
 
 def host_memory(size: int) -> tuple[mmap.mmap, int]:

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 from guestsim.abi.xen import SharedInfo
-from guestsim.machine.hypervisor import STORE_PFN, TRAP_PAGE
+from guestsim.machine.hypervisor import STORE_PFN
 from guestsim.machine.memory import PAGE
 from guestsim.machine.shared_info import VCPU0_EVENTS
 from guestsim.trace import shared
 
-__all__ = ["RESET_VECTOR", "RING_PAGE", "in_trap_page", "is_shared", "place_of"]
+__all__ = ["RESET_VECTOR", "RING_PAGE", "is_shared", "place_of"]
 
 RESET_VECTOR = 0xFFFF0
 """F000:FFF0: the end of a firmware stage."""
 
 RING_PAGE = STORE_PFN * PAGE
-
-
-def in_trap_page(address: int) -> bool:
-    """Whether a load there is a hypercall."""
-    return TRAP_PAGE <= address < TRAP_PAGE + PAGE
 
 
 def is_shared(address: int, size: int) -> bool:
@@ -27,8 +22,6 @@ def is_shared(address: int, size: int) -> bool:
     base = address & ~(PAGE - 1)
     if base == RING_PAGE:
         return True
-    if base == TRAP_PAGE:
-        return False
     offset = address - base
     return offset < VCPU0_EVENTS or (
         offset + size > SharedInfo.evtchn_pending and offset < SharedInfo.wc_version

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from guestsim.machine.engine import CpuState
+from guestsim.machine.cpu import CpuState
 from guestsim.machine.hypervisor import HypervisorState
 from guestsim.machine.platform import PlatformState
 from guestsim.machine.snapshots import Snapshot
@@ -30,6 +30,8 @@ class State(NamedTuple):
     platform: PlatformState
     vcpus: tuple[VcpuState, ...]
     """Of those besides vcpu 0."""
+    unfenced: bool
+    """Whether a store came since the store buffer was last empty for sure. Never under sc."""
 
 
 class Point(NamedTuple):
@@ -40,6 +42,10 @@ class Point(NamedTuple):
     """What led here from `before`."""
     op: Op
     pc: int
+    answers: tuple[int, ...]
+    """The values of the loads that the instruction at `pc` has made before this one."""
+    alone: bool
+    """Whether that instruction is to be executed alone."""
     state: State | None
     """Enough to come back at once; None where the guest keeps no states."""
     console: tuple[bytes, bytes]

@@ -17,11 +17,9 @@ from collections.abc import Iterable, Mapping
 
 from guestsim.errors import InternalError
 from guestsim.machine.memory import PAGE, Memory, Piece
+from guestsim.machine.stack import BLOCK, dead_part
 
-__all__ = ["BLOCK", "Snapshot", "Tracker", "clear_dead"]
-
-BLOCK = 512
-"""Bytes of a block. Small: a hot block is copied at every point."""
+__all__ = ["BLOCK", "Snapshot", "Tracker"]
 
 _HOT_AFTER = 4
 """Full looks at which a block had been written, before it can become hot."""
@@ -136,6 +134,7 @@ class Tracker:
         self._addresses: tuple[int, ...] = ()
         self._hot: tuple[tuple[Piece, int], ...] = ()
         """The piece of each address, and the offset in it."""
+        self._hot_pages: set[int] = set()
         self._latest: tuple[bytes, ...] = ()
         """What was hot at the last look: what stays the same stays the same object."""
         self._heat: dict[int, int] = {}
@@ -163,8 +162,9 @@ class Tracker:
         if address is not None:
             self._noticed.add(address - address % BLOCK)
 
-    def look(self, stack: range, stack_pointer: int) -> Snapshot:
-        """All of RAM as it is now, on a stack of these addresses (empty where not known)."""
+    def look(self, stack: range, stack_pointer: int, *, clear: bool) -> Snapshot:
+        """All of RAM as it is now, on a stack of these addresses (empty where not known). With
+        `clear` the dead part of the stack becomes zero."""
         whole = range(_first_block(stack), stack.stop) or _NO_STACK
         if whole != self._stack:
             self._change_stack(whole)
@@ -180,7 +180,9 @@ class Tracker:
         if whole:
             first = whole.start
             if _is_on(stack, stack_pointer):
-                clear_dead(self._memory, stack, stack_pointer)
+                if clear:
+                    dead = dead_part(stack, stack_pointer)
+                    self._memory.clear_range(dead.start, dead.stop)
                 first = max(first, stack_pointer)
             live = self._memory.read(first, whole.stop - first)
         hot, weight = self._look_at_hot()
@@ -196,6 +198,9 @@ class Tracker:
             self._write_cold(snapshot._cold)
         for (piece, offset), data in zip(self._hot, snapshot._hot, strict=True):
             piece.host[offset : offset + BLOCK] = data
+        if not self._memory.code.isdisjoint(self._hot_pages):
+            for page in self._hot_pages:
+                self._memory.note(page, page + PAGE)
         self._latest = snapshot._hot
         self._write_stack(snapshot)
         self._memory.written = False
@@ -220,6 +225,7 @@ class Tracker:
             piece.host[at - piece.base : at - piece.base + PAGE] = b"".join(
                 mine.get(at, _ZERO_PAGE)
             )
+            self._memory.note(at, at + PAGE)
         for base, piece in pieces.items():
             self._known[base] = piece.host[:]
         self._cold = cold
@@ -365,6 +371,7 @@ class Tracker:
         self._hot = tuple(
             (piece, at - piece.base) for at, piece in zip(self._addresses, pieces, strict=True)
         )
+        self._hot_pages = {at - at % PAGE for at in self._addresses}
         self._latest = (_ZERO,) * len(hot)
         self._set_quiet()
 
@@ -382,12 +389,6 @@ class Tracker:
         quiet.append((first, 0xFFFFFFFF))
         if tuple(quiet) != self.quiet:
             self.quiet = tuple(quiet)
-
-
-def clear_dead(memory: Memory, stack: range, stack_pointer: int) -> None:
-    """Clear what of the stack is dead: the part below the stack pointer."""
-    if stack and stack.start <= stack_pointer <= stack.stop:
-        memory.clear_range(_first_block(stack), stack_pointer)
 
 
 def _is_on(stack: range, stack_pointer: int) -> bool:

@@ -15,7 +15,11 @@ from typing import Protocol
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
 
-__all__ = ["HVMLOADER_STACK_SIZE", "stack_of"]
+__all__ = ["BLOCK", "HVMLOADER_STACK_SIZE", "dead_part", "stack_of"]
+
+BLOCK = 512
+"""Bytes of a block of RAM, as snapshots look at it. Of a stack that begins inside one, that one is
+never dead: something else may lie there."""
 
 HVMLOADER_STACK_SIZE = 0x4000
 """tools/firmware/hvmloader/hvmloader.c: what its entry code reserves below `stack_top`."""
@@ -51,6 +55,14 @@ def stack_of(elf: ELFFile, entry: int, segments: Sequence[Loaded]) -> range:
     Known are an object called `stack` in the image's own symbols, and hvmloader's stack.
     """
     return _by_symbol(elf) or _of_hvmloader(entry, segments)
+
+
+def dead_part(stack: range, stack_pointer: int) -> range:
+    """What of `stack` lies below the stack pointer, by whole blocks at its beginning."""
+    if not stack or not stack.start <= stack_pointer <= stack.stop:
+        return range(0)
+    first = -(-stack.start // BLOCK) * BLOCK
+    return range(first, max(first, stack_pointer))
 
 
 def _by_symbol(elf: ELFFile) -> range:

@@ -15,14 +15,14 @@ import struct
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
-from unicorn import unicorn_const as const
 from unicorn import x86_const as x86
 
 from guestsim.abi.vcpu import VCPU_HVM_MODE_32B, VCPU_HVM_X86_32, VcpuOp
 from guestsim.abi.xen import XenErrno
 from guestsim.errors import InputError, InternalError
 from guestsim.machine.bus import Stop, StopKind
-from guestsim.machine.engine import Engine, cpu_leaf
+from guestsim.machine.cpu import cpu_leaf
+from guestsim.machine.engine import Engine
 from guestsim.machine.memory import Memory
 
 __all__ = ["APIC_ICR_HIGH", "APIC_ICR_LOW", "SecondaryVcpus", "Trouble", "VcpuState"]
@@ -95,7 +95,7 @@ class SecondaryVcpus:
         self._memory = memory
         self._budget = budget
         self._states = [VcpuState() for _ in range(1, count)]
-        self._engines: dict[tuple[int, int], Engine] = {}
+        self._engines: dict[int, Engine] = {}
         self.trouble: Trouble | None = None
 
     def state(self) -> tuple[VcpuState, ...]:
@@ -123,9 +123,9 @@ class SecondaryVcpus:
         elif mode == _STARTUP and state.waits:
             self._states[number - 1] = state._replace(waits=False, up=True)
             vector = low & 0xFF
-            engine = self._engine(number, const.UC_MODE_16)
+            engine = self._engine(number, real_mode=True)
             engine.set(x86.UC_X86_REG_CS, vector << 8)
-            self._run(number, engine, vector << 12)
+            self._run(number, engine, 0)
 
     def operate(self, command: int, number: int, argument: int) -> int | None:
         """`vcpu_op`; None where there is no such operation."""
@@ -147,7 +147,7 @@ class SecondaryVcpus:
                 return -XenErrno.EINVAL
             case VcpuOp.VCPUOP_up if not state.up:
                 self._states[number - 1] = state._replace(up=True)
-                engine = self._engine(number, const.UC_MODE_32)
+                engine = self._engine(number, real_mode=False)
                 *values, pc = state.registers
                 for register, value in zip(_REGISTERS, values, strict=True):
                     engine.set(register, value)
@@ -158,21 +158,19 @@ class SecondaryVcpus:
                 return int(state.up)
         return 0
 
-    def _engine(self, number: int, mode: int) -> Engine:
-        engine = self._engines.get((number, mode))
+    def _engine(self, number: int, *, real_mode: bool) -> Engine:
+        engine = self._engines.get(number)
         if engine is None:
             bus = _VcpuBus(self._board, number)
-            engine = self._engines[number, mode] = Engine(bus, self._memory, self._budget, mode)
-        engine.reset()
-        # vcpu 0 wrote the code, and may have written other code before.
-        engine.forget_code()
+            engine = self._engines[number] = Engine(bus, self._memory, self._budget)
+        engine.reset(real_mode=real_mode)
+        engine.suspect_code()
         engine.refit()
         return engine
 
     def _run(self, number: int, engine: Engine, pc: int) -> None:
         stop = engine.run(pc)
-        real_mode = not engine.get(x86.UC_X86_REG_CR0) & 1
-        at = stop.pc + (engine.get(x86.UC_X86_REG_CS) << 4 if real_mode else 0)
+        at = engine.linear(stop.pc)
         if stop.kind is StopKind.IDLE and self._memory.read(at - 1, 1) == _HLT:
             return
         self.trouble = Trouble(stop.kind is StopKind.IDLE, self._what(number, stop), at)
@@ -220,3 +218,15 @@ class _VcpuBus:
         """Never called: there are no windows."""
         what = f"store of {value:#x}, {size} bytes, at {pc:#x}"
         raise InternalError(f"vcpu {self._number}: {what} in a window, {address:#x}")
+
+    def fence(self, pc: int) -> None:
+        """Of no meaning: nothing that is shared was stored."""
+
+    def wrmsr(self, msr: int, value: int, pc: int) -> None:
+        """The CPU's own."""
+
+    def refusal(self, pc: int, what: str) -> InputError:
+        """An instruction that does what this machine cannot do."""
+        return InputError(
+            f"vcpu {self._number}: the instruction at {pc:#x} {what}: guestsim cannot do that"
+        )

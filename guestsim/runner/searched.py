@@ -102,14 +102,20 @@ def search(
     setup.guest.keep_states = True
     started = time.perf_counter()
     begin = None
+    model = MemoryModel(str(scenario.search.memory_model))
     if scenario.search.script:
-        begin = begin_after(scripted(scenario, to_end=False), setup.actors, setup.memory)
+        begin = begin_after(
+            scripted(scenario, to_end=False),
+            setup.actors,
+            setup.memory,
+            fences=model is MemoryModel.TSO,
+        )
     return explore(
         setup.actors,
         setup.memory,
         begin=begin,
         unheeded=setup.unheeded,
-        model=MemoryModel(str(scenario.search.memory_model)),
+        model=model,
         rules=rules,
         reductions=Reductions() if options.reduce else NO_REDUCTIONS,
         limits=Limits(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Hashable, Iterable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from guestsim.trace.ops import Op
 
-__all__ = ["Actor", "Burst"]
+__all__ = ["Actor", "Burst", "Fenced", "set_fences"]
 
 
 class Burst(NamedTuple):
@@ -35,3 +35,18 @@ class Actor(Protocol):
 
     def key(self, point: Any) -> Hashable:
         """Identity of the state at `point`: equal keys mean equal futures."""
+
+
+@runtime_checkable
+class Fenced(Protocol):
+    """An actor that can leave out what only orders its stores: under sc they are in order."""
+
+    fences: bool
+    """Whether it gives FENCE ops where its store buffer has to be empty."""
+
+
+def set_fences(actors: Iterable[Actor], fences: bool) -> None:
+    """Before `actors` start, under a memory model in which fences matter, or do not."""
+    for actor in actors:
+        if isinstance(actor, Fenced):
+            actor.fences = fences

@@ -97,6 +97,14 @@ def jump(target: int) -> bytes:
     return mov_eax(target) + b"\xff\xe0"
 
 
+HAND_OVER = (
+    b"\x0f\x20\xc0"  # mov eax, cr0
+    b"\x83\xe0\xfe"  # and eax, ~1
+    b"\x0f\x22\xc0"  # mov cr0, eax
+    b"\xea\xf0\xff\0\0\0\xf0"  # ljmp 0xf000:0xfff0
+)
+"""To real mode, and to the reset vector."""
+
 HLT = b"\xf4"
 SPIN = b"\xeb\xfe"  # jmp $
 UD2 = b"\x0f\x0b"

@@ -59,7 +59,7 @@ def test_going_back_gives_the_ram_of_that_moment(steps: list[tuple]) -> None:  #
         for address, value in writes:
             poke(memory, tracker, address, value)
         stack = STACK if on_stack else range(0)
-        snapshot = tracker.look(stack, pointer)
+        snapshot = tracker.look(stack, pointer, clear=True)
         now = content(memory)
         for other, then in taken:
             same = (other == snapshot, hash(other) == hash(snapshot))
@@ -79,7 +79,7 @@ def test_a_look_clears_what_is_dead_on_the_stack(
     for address, value in writes:
         poke(memory, tracker, address, value)
     before = content(memory)
-    tracker.look(STACK, pointer)
+    tracker.look(STACK, pointer, clear=True)
     assert content(memory) == without_dead(before, pointer)
 
 
@@ -88,11 +88,11 @@ def test_what_is_hot_does_not_tell_snapshots_apart() -> None:
     other_memory, once = made()
     for value in range(1, 40):
         poke(memory, often, 7, value)
-        latest = often.look(STACK, STACK.stop - 8)
+        latest = often.look(STACK, STACK.stop - 8, clear=True)
     quiet = often.quiet
     assert not any(first <= 7 <= last for first, last in quiet), f"7 is not hot: {quiet}"
     poke(other_memory, once, 7, 39)
-    fresh = once.look(STACK, STACK.stop - 8)
+    fresh = once.look(STACK, STACK.stop - 8, clear=True)
     assert latest == fresh
     assert hash(latest) == hash(fresh)
 
@@ -110,7 +110,7 @@ def test_a_window_is_not_looked_at() -> None:
 def test_a_write_that_nobody_told_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(snapshots, "_CHECK_EVERY", 1)
     memory, tracker = made()
-    tracker.look(STACK, STACK.stop)
+    tracker.look(STACK, STACK.stop, clear=True)
     memory.piece(0).host[7] = 1
     with pytest.raises(InternalError, match="wrote to the page at 0x0, and the CPU did not tell"):
-        tracker.look(STACK, STACK.stop)
+        tracker.look(STACK, STACK.stop, clear=True)

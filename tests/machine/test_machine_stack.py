@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 from code86 import BASE, PORT, RING, elf, load, mov_esp, store
 
+from guestsim.errors import InternalError
 from guestsim.machine.guest import Guest, Stage
 from guestsim.machine.image import load_image
 from guestsim.machine.images import find_image
 from guestsim.machine.stack import HVMLOADER_STACK_SIZE
+from guestsim.trace.ops import Kind
 
 REQ_CONS, REQ_PROD = RING + 2048, RING + 2052
 TOP = 0x190000
@@ -48,15 +50,27 @@ def test_what_lies_above_it_does(tmp_path: Path) -> None:
     assert guest.key(one.point) != guest.key(two.point)
 
 
-@pytest.mark.parametrize("keep_states", [False, True])
-def test_it_is_cleared_at_every_point(tmp_path: Path, keep_states: bool) -> None:
-    # push eax; pop ecx; load; then mov eax, [esp - 4]: nobody may rely on finding it.
+def test_who_reads_it_is_told_of_and_never_judged(tmp_path: Path) -> None:
+    # push eax; pop ecx; load; then mov eax, [esp - 4]: on hardware it may still be there.
     below = b"\x8b\x44\x24\xfc"
     code = mov_esp(TOP) + load(REQ_CONS) + PUSH_EAX + POP_ECX + load(REQ_CONS)
     guest = machine(tmp_path, code + below + store(REQ_PROD) + load(REQ_CONS))
-    guest.keep_states = keep_states
+    guest.keep_states = False
     burst = guest.resume(guest.start().point, 77)
-    assert guest.resume(burst.point, 0).ops[0].value == 0
+    assert guest.resume(burst.point, 0).ops[0].value == 77
+    guest.keep_states = True
+    burst = guest.resume(guest.start().point, 77)
+    with pytest.raises(InternalError, match=r"mov eax, dword ptr \[esp - 4\] .*, reads 4 bytes"):
+        guest.resume(burst.point, 0)
+
+
+def test_what_was_stored_since_may_be_read(tmp_path: Path) -> None:
+    # load; push eax; mov ecx, [esp]; pop eax; push ecx; mov cl, [esp + 1]; pop ecx
+    use = PUSH_EAX + b"\x8b\x0c\x24" + b"\x58\x51" + b"\x8a\x4c\x24\x01" + POP_ECX
+    guest = machine(tmp_path, mov_esp(TOP) + (load(REQ_CONS) + use) * 2 + load(REQ_CONS))
+    guest.keep_states = True
+    burst = guest.resume(guest.start().point, 77)
+    assert guest.resume(burst.point, 78).ops[0].kind is Kind.LOAD
 
 
 def hvmloader_like(top: int, bss: int) -> bytes:

@@ -1,0 +1,104 @@
+"""What the CPU tells of its accesses to RAM, where snapshots need it.
+
+Both listen only as far as they must: a callback costs as much as fifty instructions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from unicorn import unicorn_const as const
+
+from guestsim.machine.engine import Engine
+from guestsim.machine.memory import Memory
+from guestsim.machine.stack import dead_part
+
+__all__ = ["DeadStack", "QuietRam"]
+
+_WIDEST = 8
+"""Bytes of the widest access of which Unicorn tells."""
+
+
+class QuietRam:
+    """Calls `written` with the address of the first store to RAM that is thought quiet."""
+
+    def __init__(self, engine: Engine, written: Callable[[int], None]) -> None:
+        self._engine = engine
+        self._written = written
+        self._quiet: tuple[tuple[int, int], ...] | None = None
+        self._handles: list[Any] = []
+        self._callback = engine.access_callback(self._stored)
+
+    def arm(self, quiet: tuple[tuple[int, int], ...]) -> None:
+        """Listen to the ranges `quiet` (first and last addresses), once."""
+        if quiet is self._quiet:
+            return
+        self._disarm()
+        self._quiet = quiet
+        for first, last in quiet:
+            self._handles.append(
+                self._engine.listen(const.UC_HOOK_MEM_WRITE, self._callback, first, last)
+            )
+
+    def _disarm(self) -> None:
+        for handle in self._handles:
+            self._engine.unlisten(handle)
+        self._handles.clear()
+        self._quiet = None
+
+    def _stored(self, address: int, _size: int) -> None:
+        if self._quiet is not None:
+            self._written(address)
+            self._disarm()
+
+
+class DeadStack:
+    """Finds a load of what was cleared as dead stack, before anything was stored there: a guest
+    that does so was run on memory that it would not have on hardware."""
+
+    def __init__(self, engine: Engine, memory: Memory, used: Callable[[int, int], None]) -> None:
+        """`used` gets (address, size) of such a load; it raises."""
+        self._engine = engine
+        self._memory = memory
+        self._used = used
+        self._dead = range(0)
+        self._handles: list[Any] = []
+        self._stored: set[int] = set()
+        self._on_store = engine.access_callback(self._note)
+        self._on_load = engine.access_callback(self._check)
+
+    def arm(self, stack: range, stack_pointer: int) -> None:
+        """The dead part of `stack` has just been cleared."""
+        dead = dead_part(stack, stack_pointer)
+        self._stored.clear()
+        self._memory.on_write = self._note
+        if dead == self._dead:
+            return
+        self.disarm()
+        self._dead = dead
+        if dead:
+            # An access may begin before it.
+            first, last = dead.start - _WIDEST + 1, dead.stop - 1
+            for kind, callback in (
+                (const.UC_HOOK_MEM_WRITE, self._on_store),
+                (const.UC_HOOK_MEM_READ, self._on_load),
+            ):
+                self._handles.append(self._engine.listen(kind, callback, first, last))
+
+    def disarm(self) -> None:
+        """Another engine runs, or nothing has been cleared."""
+        for handle in self._handles:
+            self._engine.unlisten(handle)
+        self._handles.clear()
+        self._dead = range(0)
+
+    def _note(self, address: int, size: int) -> None:
+        dead = self._dead
+        self._stored.update(range(max(address, dead.start), min(address + size, dead.stop)))
+
+    def _check(self, address: int, size: int) -> None:
+        dead = self._dead
+        for at in range(max(address, dead.start), min(address + size, dead.stop)):
+            if at not in self._stored:
+                self._used(address, size)
