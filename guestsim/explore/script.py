@@ -9,7 +9,7 @@ import msgspec
 from guestsim.errors import InputError, InternalError
 from guestsim.explore.events import Matcher, nearest, parse_event
 from guestsim.explore.execution import Execution, Motion
-from guestsim.explore.strategies import Strategy, fair, next_in_turn, useful, why
+from guestsim.explore.strategies import Strategy, fair, next_in_turn, useful, wakes, why
 
 __all__ = ["ScriptStep", "script"]
 
@@ -128,6 +128,8 @@ def _let_others_move(execution: Execution, actor: int) -> None:
     if free:
         execution.step(free[0], why(execution, actor))
     elif sleeping:
-        execution.step(sleeping[0], f"woken spuriously: {why(execution, actor)}")
+        reason = f"{wakes(execution, sleeping[0])}: {why(execution, actor)}"
+        execution.step(sleeping[0], reason)
     else:
-        execution.step(next_in_turn(execution, actor)[0], "woken spuriously")
+        only = next_in_turn(execution, actor)[0]
+        execution.step(only, wakes(execution, only))
