@@ -23,7 +23,7 @@ from guestsim.machine.engine import Engine
 from guestsim.machine.image import Image
 from guestsim.machine.memory import PAGE, Memory, host_memory
 from guestsim.machine.msr import WRMSR_SIZE, msr_written, step_to_wrmsr
-from guestsim.machine.notices import Notice
+from guestsim.machine.notices import Notice, Notices
 from guestsim.machine.places import RESET_VECTOR, RING_PAGE, in_trap_page, is_shared, place_of
 from guestsim.machine.platform import DEVICE_PAGES, Platform
 from guestsim.machine.points import (
@@ -94,7 +94,7 @@ class Guest:
         self._tracker = Tracker(self._memory, (RING_PAGE, hypervisor.TRAP_PAGE))
         self._hypervisor = hypervisor.Hypervisor(self._memory, self._profile, port)
         self._vcpus = SecondaryVcpus(self, self._memory, self._profile.vcpus, budget)
-        self._notices: dict[Notice, None] = {}
+        self._notices = Notices()
         self._engines: dict[int, Engine] = {}
         self._wrmsr: set[tuple[int, int]] = set()  # (stage, pc) of each known WRMSR
         self._shared_info = SharedInfoPage()
@@ -220,7 +220,7 @@ class Guest:
     @property
     def notices(self) -> tuple[Notice, ...]:
         """What the guest asked for and this machine does not provide, in the order of asking."""
-        return tuple(self._notices)
+        return self._notices.all()
 
     # -- running --------------------------------------------------------------------------------
 
@@ -343,9 +343,8 @@ class Guest:
             self._place_shared_info()
             return 1
         if self.is_ram(address) or address in (RING_PAGE, hypervisor.TRAP_PAGE):
-            self._notice(
-                f"shared_info over memory in use, at {address:#x},", "EINVAL", self._caller()
-            )
+            what = f"shared_info over memory in use, at {address:#x},"
+            self._notices.add(what, "EINVAL", self._caller())
             return -XenErrno.EINVAL
         if self._hypervisor.shared_info_gpfn is None:
             self._shared_info.initialise()
@@ -425,15 +424,15 @@ class Guest:
         """IN."""
         value = self._platform.port_in(port, size)
         if value is None:
-            self._notice(f"port {port:#x} (in, {size} bytes)", "all ones", self._here())
+            self._notices.access("port", "in", port, size, "all ones", self._here())
             value = (1 << 8 * size) - 1
         return value
 
     def port_out(self, port: int, size: int, value: int) -> None:
         """OUT."""
         if not self._platform.port_out(port, size, value):
-            what = f"port {port:#x} (out, {size} bytes, {value:#x})"
-            self._notice(what, "nothing happens", self._here())
+            answer = "nothing happens"
+            self._notices.access("port", "out", port, size, answer, self._here(), value)
 
     def tsc(self) -> int:
         """RDTSC."""
@@ -451,7 +450,7 @@ class Guest:
     def missing_page(self, address: int, size: int, *, write: bool) -> None:
         """An access to the space of devices where there is none."""
         verb, answer = ("store", "it is lost") if write else ("load", "all ones")
-        self._notice(f"a device at {address:#x} ({verb}, {size} bytes)", answer, self._here())
+        self._notices.access("device", verb, address, size, answer, self._here())
 
     def is_window(self, address: int) -> bool:
         """Whether there is no RAM because the page is shared, or ours."""
@@ -477,7 +476,7 @@ class Guest:
         else:
             answer = self._hypervisor.hypercall(number, arguments)
         if isinstance(answer, hypervisor.Missing):
-            self._notice(answer.what, "ENOSYS", self._caller())
+            self._notices.add(answer.what, "ENOSYS", self._caller())
             answer = -XenErrno.ENOSYS
         if isinstance(answer, int):
             return answer & 0xFFFFFFFF
@@ -497,9 +496,6 @@ class Guest:
         self._tracker.unsure()
         if self._vcpus.trouble is not None:
             self._engine.stop(_Request.TROUBLE)
-
-    def _notice(self, what: str, answer: str, site: Site) -> None:
-        self._notices.setdefault(Notice(what, answer, site))
 
     # -- places ---------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ import pytest
 from code86 import (
     BASE,
     DATA,
+    REP_STOSD,
     RING,
     SET_UP,
     SHARED_INFO,
@@ -16,6 +17,9 @@ from code86 import (
     load,
     map_shared_info,
     mov_eax,
+    mov_ecx,
+    mov_edi,
+    mov_edx,
     poke,
     store,
 )
@@ -48,7 +52,7 @@ CASES = {
     "out": (
         mov_eax(0x77) + b"\xe6\x99",
         0x77,
-        ["port 0x99 (out, 1 bytes, 0x77): nothing happens"],
+        ["port 0x99 (out, 1 byte, 0x77): nothing happens"],
     ),
     "load": (
         load(MISSING + 16),
@@ -59,6 +63,30 @@ CASES = {
         mov_eax(5) + store(MISSING),
         5,
         ["a device at 0xf1234000 (store, 4 bytes): it is lost"],
+    ),
+    "a loop over a device": (
+        mov_edi(MISSING) + mov_ecx(461) + mov_eax(5) + REP_STOSD,
+        5,
+        ["a device at 0xf1234000..0xf1234730 (store, 4 bytes each, 461 places): it is lost"],
+    ),
+    "a loop over ports": (
+        mov_edx(0x200) + b"\xec\xfe\xc2\x80\xfa\x10\x75\xf8" + mov_eax(3),
+        3,
+        ["ports 0x200..0x20f (in, 1 byte each, 16 places): all ones"],
+    ),
+    "many values": (
+        mov_eax(9) + b"\xe6\x99\xfe\xc8\x75\xfa",  # out 0x99, al; dec al; jnz
+        0,
+        ["port 0x99 (out, 1 byte each, 9 values): nothing happens"],
+    ),
+    "two places in the program": (
+        mov_eax(5) + store(MISSING + 4) + store(MISSING) + load(MISSING),
+        -1,
+        [
+            "a device at 0xf1234004 (store, 4 bytes): it is lost",
+            "a device at 0xf1234000 (store, 4 bytes): it is lost",
+            "a device at 0xf1234000 (load, 4 bytes): all ones",
+        ],
     ),
     "a port that is always empty": (mov_eax(0) + b"\xe5\x80", -1, []),
 }
