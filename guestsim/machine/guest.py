@@ -110,6 +110,7 @@ class Guest:
         self._stage = -1
         self._latest = None
         self._answer = 0
+        self._silent: tuple[int, int] | None = None  # ops and console as the stage found them
 
     # -- Actor ----------------------------------------------------------------------------------
 
@@ -192,6 +193,7 @@ class Guest:
             self._shared_info.put_own(state.shared_info)
         self._place_shared_info()
         self._engine.set_context(state.cpu)
+        self._silent = None
         self._ops = []
         self._feed = self._locked = self._call = None
 
@@ -214,12 +216,15 @@ class Guest:
     @property
     def console(self) -> str:
         """What the guest has printed so far, on port 0xe9 and by console_io."""
-        text = self._platform.console + self._hypervisor.console
-        return text.decode("utf-8", errors="replace")
+        return self._printed().decode("utf-8", errors="replace")
+
+    def _printed(self) -> bytes:
+        return self._platform.console + self._hypervisor.console
 
     @property
     def notices(self) -> tuple[Notice, ...]:
-        """What the guest asked for and this machine does not provide, in the order of asking."""
+        """What the guest asked for and this machine does not provide, and what else is odd about
+        it, in the order of its doing."""
         return self._notices.all()
 
     # -- running --------------------------------------------------------------------------------
@@ -230,7 +235,9 @@ class Guest:
 
     def _next_stage(self) -> int:
         """Load the next image; returns its entry point."""
+        self._end_stage()
         self._stage += 1
+        self._silent = len(self._ops), len(self._printed())
         stage = self._chain[self._stage]
         if self._stage not in self._engines:
             engine = Engine(self, self._memory, self._budget)
@@ -307,9 +314,12 @@ class Guest:
         return Op(kind, place_of(stop.address), stop.size, 0, site)
 
     def _burst(self, last: Op, pc: int) -> Burst:
+        halted = last.kind is Kind.HALT
+        if halted:
+            self._end_stage()
+        self._silent = None
         ops = (*self._ops, last)
         self._ops = []
-        halted = last.kind is Kind.HALT
         state = None
         if self.keep_states:
             state = self.state()
@@ -364,6 +374,13 @@ class Guest:
         gpfn = self._hypervisor.shared_info_gpfn
         fixed = RING_PAGE, hypervisor.TRAP_PAGE
         return fixed if gpfn is None else (*fixed, gpfn * PAGE)
+
+    def _end_stage(self) -> None:
+        """The present stage is over, if there is one. One that did nothing that others could see
+        may never have run as it was meant to."""
+        if self._silent == (len(self._ops), len(self._printed())):
+            name = self._chain[self._stage].image.name
+            self._notices.remark(f"stage {name} touched neither ring nor console", Site(name))
 
     # -- ends -----------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""What a guest asked for and this machine does not provide."""
+"""What a guest asked for and this machine does not provide, and what else is odd about it."""
 
 from __future__ import annotations
 
@@ -13,13 +13,15 @@ class Notice(NamedTuple):
     """One thing, asked for at one place; not said twice."""
 
     what: str
-    """`hypercall 55`, `port 0x1234 (in, 1 byte)`…"""
+    """`hypercall 55`, `port 0x1234 (in, 1 byte)`… Without an answer, a whole clause."""
     answer: str
-    """What it got instead: `ENOSYS`, `all ones`…"""
+    """What it got instead: `ENOSYS`, `all ones`… Empty where nothing was asked for."""
     site: Site
     """Where in the guest's program."""
 
     def __str__(self) -> str:
+        if not self.answer:
+            return self.what
         line = f", {self.site}" if self.site.function or self.site.file else ""
         where = f" (asked for at {self.site.pc:#x} in {self.site.stage}{line})"
         return f"{self.what} is not provided: {self.answer}{where}"
@@ -49,6 +51,10 @@ class Notices:
     def add(self, what: str, answer: str, site: Site) -> None:
         """One thing that was asked for."""
         self._found.setdefault(Notice(what, answer, site), _Seen(set(), set()))
+
+    def remark(self, clause: str, site: Site) -> None:
+        """Something odd that nobody asked for."""
+        self.add(clause, "", site)
 
     def access(
         self,
