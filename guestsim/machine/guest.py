@@ -249,6 +249,7 @@ class Guest:
             self._engines[self._stage] = engine
         self._engine.refit()
         self._place_shared_info()
+        self._shared_info.fill_time()
         self._engine.reset()
         start_info = boot.load_stage(self._memory, stage.image, stage.command_line, self._profile)
         self._engine.set(x86.UC_X86_REG_EBX, start_info)

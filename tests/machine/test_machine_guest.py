@@ -170,6 +170,20 @@ def test_shared_info_moves_with_its_contents(tmp_path: Path) -> None:
     assert brief(burst.ops)[0] == ("STORE", "req_prod", 77)
 
 
+@pytest.mark.parametrize("keep_states", [False, True])
+def test_the_time_is_right_again_for_each_stage(tmp_path: Path, keep_states: bool) -> None:
+    # As hvmloader does at its end: it clears vcpu_info. The next stage divides by this word.
+    mul = SHARED_INFO + 32 + 24
+    look = load(mul) + store(REQ_PROD) + load(REQ_CONS)
+    first = SET_UP + map_shared_info() + poke(mul, 0) + look + jump(RESET_VECTOR)
+    machine = guest(tmp_path, first, look)
+    machine.keep_states = keep_states
+    burst = machine.start()
+    assert brief(burst.ops)[0] == ("STORE", "req_prod", 0)
+    for _ in range(2):
+        assert brief(machine.resume(burst.point, 0).ops)[0] == ("STORE", "req_prod", 0x80000000)
+
+
 # -- hypercalls -----------------------------------------------------------------------------------
 
 

@@ -117,3 +117,30 @@ def test_debians_hvmloader_closes_the_ring_where_it_can() -> None:
     assert run.outcome is Outcome.CONNECTED
     assert "Invoking SeaBIOS" in setup.guest.console
     assert setup.guest.notices == ()
+
+
+@needs_hvmloader
+def test_debians_hvmloader_may_follow_itself(tmp_path: Path) -> None:
+    # The first one clears the vcpu's time, by which the second one divides.
+    path = tmp_path / "two.toml"
+    path.write_text(
+        f'''title = "two hvmloaders"
+[boot]
+chain = ["{HVMLOADER}", "{HVMLOADER}", "frontend"]
+[platform]
+memory = "64 MiB"
+[store]
+"hvmloader/bios" = "seabios"
+[daemon]
+model = "oxenstored"
+[search]
+strategy = "random"
+runs = 1
+[expect]
+connected = "always"
+'''
+    )
+    setup = set_up(load_one(path))
+    run, _ = run_once(load_one(path), setup)
+    assert run.outcome is Outcome.CONNECTED
+    assert setup.guest.console.count("CPU speed is 2000 MHz") == 2
