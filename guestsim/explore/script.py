@@ -101,13 +101,15 @@ def _follow_line(
             continue
         moved = True
         woken = now if asleep else woken
-        before = len(execution.events)
+        known = len(execution.events)
+        word = 0 if matcher is None else matcher.word(execution.memory)
         execution.step(actor, reason)
         if matcher is None:
             continue
         # Of an RMW, both halves.
-        for event in execution.events[before:]:
-            count += matcher.matches(event) and step.stage in (None, event.op.site.stage)
+        for event in execution.events[known:]:
+            meant = matcher.matches(event, execution.memory, word)
+            count += meant and step.stage in (None, event.op.site.stage)
         if count >= step.nth:
             return
     if matcher is None and moved:

@@ -307,3 +307,15 @@ def test_a_yield_is_a_wait_without_a_place() -> None:
     assert [event.actor for event in run.events[:2]] == ["guest", "daemon"]
     with pytest.raises(InputError, match="the execution ended first"):
         follow(ScriptStep("guest", until="wait evtchn_pending"), actors=(guest, daemon))
+
+
+def test_an_index_stored_byte_by_byte_is_an_event() -> None:
+    pieces = [store(REQ_CONS + at, 512 >> 8 * at & 0xFF, 1) for at in range(4)]
+    guest = Program("guest", [*pieces, halt()])
+    daemon = Program("daemon", [load(REQ_CONS), halt()])
+    run = follow(
+        ScriptStep("guest", until="store req_cons = 512"),
+        ScriptStep("daemon", until="load req_cons = 512"),
+        actors=(guest, daemon),
+    )
+    assert [event.actor for event in run.events[:3]] == ["guest", "guest", "daemon"]
