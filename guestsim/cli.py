@@ -387,7 +387,7 @@ def _write(path: Path, content: bytes) -> None:
 
 def _after(out: Console, console: str, notices: tuple[str, ...], *, show: bool) -> None:
     for notice in notices:
-        out.print(Text(f"  the guest asked for what is not there: {notice}", style="dim"))
+        out.print(Text(f"  {notice}", style="dim"))
     if show:
         out.print()
         out.print(Text("the guest's console:", style="dim"))

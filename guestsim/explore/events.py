@@ -10,15 +10,20 @@ from functools import cache
 import msgspec
 
 from guestsim.errors import InputError
-from guestsim.trace import Event, Kind
-from guestsim.trace.shared import SHARED_SIZE, field
+from guestsim.explore.model import overlay
+from guestsim.trace import Event, Kind, Op
+from guestsim.trace.shared import SHARED_SIZE, field, load
 
 __all__ = ["Matcher", "nearest", "parse_event"]
 
 _KINDS = {kind.name.lower(): kind for kind in Kind}
 _NEED_PLACE = frozenset({Kind.LOAD, Kind.STORE, Kind.RMW})
 _NO_PLACE = frozenset({Kind.FENCE, Kind.HALT})
+_EVENTS = frozenset({Kind.SEND, Kind.WAIT})
 _GRAMMAR = re.compile(r"(\S+)(?:\s+([^\s=]+))?(?:\s*=\s*(\S+))?")
+_NUMBER = re.compile(r"0x[0-9a-fA-F]{1,32}|0|[1-9][0-9]{0,37}")
+"""As in scenario files (`guestsim.scenario.grammar`)."""
+_WORD = 4
 
 
 class Matcher(msgspec.Struct, frozen=True):
@@ -29,10 +34,21 @@ class Matcher(msgspec.Struct, frozen=True):
     """The name of a field of shared memory; an op that touches any byte of it matches."""
     value: int | None = None
     """Loaded, stored; of a wait, 1 for an event, 0 for a spurious end; of a send, 1 if it was
-    news."""
+    news. Of an access to a part of a field of four bytes: see `matches`."""
 
-    def matches(self, event: Event) -> bool:
-        """Whether `event` is one of those meant."""
+    def word(self, memory: bytes | bytearray) -> int:
+        """The value of the field, if it is one of four bytes; else 0."""
+        span = _addresses(self.place) if self.place is not None else ()
+        return load(memory, min(span), _WORD) if len(span) == _WORD else 0
+
+    def matches(self, event: Event, memory: bytes | bytearray, before: int) -> bool:
+        """Whether `event` is one of those meant. `memory` is as the event leaves it, `before` what
+        `word` gave before the event.
+
+        Where the event accesses a part of a field of four bytes, the whole field is compared: a
+        load matches where the field holds the value, a store where it makes it the value, which
+        it was not before. So an index stored byte by byte is matched once.
+        """
         op = event.op
         if op.kind is not self.kind:
             return False
@@ -47,9 +63,21 @@ class Matcher(msgspec.Struct, frozen=True):
             return True
         if op.kind not in _NEED_PLACE:
             return event.value == self.value
+        if len(span) == _WORD and len(touched) < _WORD:
+            whole = self._whole(event, memory)
+            return whole == self.value and (op.kind is not Kind.STORE or before != whole)
         # One op can cover several fields: compare the bytes of the one that is named.
         part = event.value >> 8 * (touched[0] - op.address)
         return part & (1 << 8 * len(touched)) - 1 == self.value
+
+    def _whole(self, event: Event, memory: bytes | bytearray) -> int:
+        """The field of four bytes as the event found it, or left it."""
+        assert self.place is not None
+        first = min(_addresses(self.place))
+        field = Op(Kind.LOAD, first, _WORD)
+        data = bytearray(memory[first : first + _WORD])
+        overlay(data, field, msgspec.structs.replace(event.op, value=event.value))
+        return int.from_bytes(data, "little")
 
     def __str__(self) -> str:
         text = self.kind.name.lower()
@@ -64,7 +92,7 @@ def parse_event(text: str) -> Matcher:
     KIND is load, store, rmw, fence, send, unmask, wait or halt. PLACE is the name of a field of
     shared memory: needed for load, store and rmw, possible for send, unmask and wait, and not
     for fence and halt. The store half of an rmw is a store as well. VALUE is a decimal or 0x
-    number.
+    number; of a send or wait it is 0 or 1, and unmask has none.
     """
     match = _GRAMMAR.fullmatch(text.strip())
     if match is None:
@@ -85,10 +113,14 @@ def parse_event(text: str) -> Matcher:
         raise InputError(f"{text!r}: unknown place {place!r}{nearest(place, _places())}")
     if number is None:
         return Matcher(kind, place)
-    try:
-        return Matcher(kind, place, int(number, 0))
-    except ValueError:
-        raise InputError(f"{text!r}: {number!r} is not a number") from None
+    if kind not in _NEED_PLACE | _EVENTS:
+        raise InputError(f"{text!r}: {word} has no value")
+    if _NUMBER.fullmatch(number) is None:
+        raise InputError(f"{text!r}: {number!r} is not a value (decimal, or 0x…)")
+    value = int(number, 16) if number.startswith("0x") else int(number)
+    if kind in _EVENTS and value > 1:
+        raise InputError(f"{text!r}: the value of a {word} is 0 or 1, not {value}")
+    return Matcher(kind, place, value)
 
 
 def nearest(word: str, words: Iterable[str]) -> str:

@@ -19,7 +19,7 @@ import msgspec
 from guestsim.errors import InternalError
 from guestsim.explore.effects import apply, ready, result
 from guestsim.explore.hang import QUIET, Round, waits
-from guestsim.trace import Actor, Burst, End, Event, Flag, Kind, Op, Outcome, Violation
+from guestsim.trace import Actor, Burst, End, Event, Flag, Kind, Op, Outcome, Violation, is_yield
 from guestsim.trace.actor import set_fences
 from guestsim.trace.results import Run
 from guestsim.trace.shared import place
@@ -270,7 +270,7 @@ class Execution:
         return ", ".join(
             f"{name} is about to {op.kind.name.lower()} {place(op.address, op.size)}".rstrip()
             if op.size
-            else f"{name} is about to {op.kind.name.lower()}"
+            else f"{name} is about to {'yield' if is_yield(op) else op.kind.name.lower()}"
             for name, op in zip(self.names, map(self.peek, range(len(self.names))), strict=True)
         )
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from guestsim.errors import InternalError
 from guestsim.explore.effects import result
-from guestsim.trace import Actor, Flag, Kind, Op
+from guestsim.trace import Actor, Flag, Kind, Op, is_yield
 from guestsim.trace.shared import field, place
 
 __all__ = ["QUIET", "Round", "waits"]
@@ -85,11 +85,13 @@ class Round:
         assert self._op is not None
         assert self._key is not None
         seen: dict[int, tuple[str, int]] = {}
-        asleep = False
+        asleep = yields = False
         op, point = self._op, self._point
         for _ in range(self._age):
             value = result(memory, op)
-            if op.kind is Kind.WAIT:
+            if is_yield(op):
+                yields = True
+            elif op.kind is Kind.WAIT:
                 asleep = asleep or not (value or op.flags & Flag.POLL)
             elif field(op.address) not in ("req", "rsp"):
                 seen.setdefault(op.address, (place(op.address, op.size), value))
@@ -104,7 +106,9 @@ class Round:
         ]
         if len(values) > _PLACES:
             values[_PLACES:] = ["…"]
-        verb, link = ("sleeps", "with") if asleep else ("spins", "on")
+        verb, link = "spins", "on"
+        if asleep or yields:
+            verb, link = "sleeps" if asleep else "yields for ever", "with"
         return " ".join([self._actor.name, verb, *([link, ", ".join(values)] if values else [])])
 
 

@@ -14,7 +14,7 @@ from functools import cache
 from typing import NamedTuple
 
 from guestsim.errors import InternalError
-from guestsim.trace import Kind, Op
+from guestsim.trace import Kind, Op, is_yield
 from guestsim.trace.shared import SERVER, SHARED_SIZE, field
 
 __all__ = ["PART_BITS", "Parts", "TooManyError", "Touch"]
@@ -148,7 +148,7 @@ class Parts:
         """What `op` reads and may write; conservative where it depends on values. Of an RMW:
         both halves."""
         kind = op.kind
-        if kind is Kind.FENCE or kind is Kind.HALT or self.unheeded(op):
+        if kind is Kind.FENCE or kind is Kind.HALT or is_yield(op) or self.unheeded(op):
             return Touch(0, 0, ())
         own = self.bits(op.address, op.size)
         parts = self.touched(op.address, op.size)

@@ -10,7 +10,7 @@ from guestsim.explore.events import nearest
 from guestsim.explore.execution import Execution
 from guestsim.explore.schedule import Image, Schedule, Segment
 from guestsim.explore.strategies import Strategy
-from guestsim.trace import Event, Flag, Kind
+from guestsim.trace import Event, Flag, Kind, is_yield
 from guestsim.trace.shared import place
 
 __all__ = ["check_images", "describe", "replay"]
@@ -86,6 +86,8 @@ def replay(schedule: Schedule, images: Sequence[Image]) -> Strategy:
 def describe(event: Event) -> str:
     """An event in a few words: `load req_cons = 22`."""
     op = event.op
+    if is_yield(op):
+        return "yield"
     words = [op.kind.name.lower()]
     if op.size:
         words.append(place(op.address, op.size))

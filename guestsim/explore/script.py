@@ -9,7 +9,7 @@ import msgspec
 from guestsim.errors import InputError, InternalError
 from guestsim.explore.events import Matcher, nearest, parse_event
 from guestsim.explore.execution import Execution, Motion
-from guestsim.explore.strategies import Strategy, fair, next_in_turn, useful, why
+from guestsim.explore.strategies import Strategy, fair, next_in_turn, useful, wakes, why
 
 __all__ = ["ScriptStep", "script"]
 
@@ -101,13 +101,15 @@ def _follow_line(
             continue
         moved = True
         woken = now if asleep else woken
-        before = len(execution.events)
+        known = len(execution.events)
+        word = 0 if matcher is None else matcher.word(execution.memory)
         execution.step(actor, reason)
         if matcher is None:
             continue
         # Of an RMW, both halves.
-        for event in execution.events[before:]:
-            count += matcher.matches(event) and step.stage in (None, event.op.site.stage)
+        for event in execution.events[known:]:
+            meant = matcher.matches(event, execution.memory, word)
+            count += meant and step.stage in (None, event.op.site.stage)
         if count >= step.nth:
             return
     if matcher is None and moved:
@@ -128,6 +130,8 @@ def _let_others_move(execution: Execution, actor: int) -> None:
     if free:
         execution.step(free[0], why(execution, actor))
     elif sleeping:
-        execution.step(sleeping[0], f"woken spuriously: {why(execution, actor)}")
+        reason = f"{wakes(execution, sleeping[0])}: {why(execution, actor)}"
+        execution.step(sleeping[0], reason)
     else:
-        execution.step(next_in_turn(execution, actor)[0], "woken spuriously")
+        only = next_in_turn(execution, actor)[0]
+        execution.step(only, wakes(execution, only))

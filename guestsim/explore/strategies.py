@@ -11,10 +11,20 @@ from random import Random
 
 from guestsim.errors import InputError, InternalError
 from guestsim.explore.execution import MAX_OPS, Execution, Motion, Observer
-from guestsim.trace import Actor, Kind
+from guestsim.trace import Actor, Kind, is_yield
 from guestsim.trace.results import Run
 
-__all__ = ["Strategy", "execute", "fair", "next_in_turn", "pct", "random_walk", "useful", "why"]
+__all__ = [
+    "Strategy",
+    "execute",
+    "fair",
+    "next_in_turn",
+    "pct",
+    "random_walk",
+    "useful",
+    "wakes",
+    "why",
+]
 
 _FOR_EVER = 1 << 62
 
@@ -46,13 +56,21 @@ def useful(execution: Execution, actor: int, at_least: Motion = Motion.FREE) -> 
 
 def why(execution: Execution, actor: int) -> str:
     """Why nobody has use for a move of this actor now, for people."""
-    if execution.peek(actor).kind is Kind.WAIT:
+    op = execution.peek(actor)
+    if is_yield(op):
+        return f"{execution.names[actor]} yields"
+    if op.kind is Kind.WAIT:
         return f"{execution.names[actor]} waits for an event"
     return f"{execution.names[actor]} spins"
 
 
+def wakes(execution: Execution, actor: int) -> str:
+    """How the actor ends its wait without an event, for people."""
+    return "goes on after its yield" if is_yield(execution.peek(actor)) else "woken spuriously"
+
+
 def fair(execution: Execution, reason: str = "first to move") -> None:
-    """Each in turn, the first actor first: everyone runs until it waits for an event (or spins).
+    """Each in turn, the first actor first: everyone runs until it waits, yields or spins.
 
     A wait ends spuriously only when nobody can move otherwise. `reason` is that of the first move.
     """
@@ -61,7 +79,7 @@ def fair(execution: Execution, reason: str = "first to move") -> None:
     while execution.end is None:
         current, motion = next_in_turn(execution, current)
         if motion is Motion.SPURIOUS:
-            execution.step(current, f"woken spuriously: {_others(execution, current)}")
+            execution.step(current, f"{wakes(execution, current)}: {_others(execution, current)}")
         execution.run_busy(current, _FOR_EVER, reason)
         reason = why(execution, current)
         current = (current + 1) % count
@@ -140,7 +158,7 @@ def pct(seed: int, depth: int, length: int) -> Strategy:
             if lowered:
                 reason = "change point"
             elif execution.motion(mover) is Motion.SPURIOUS:
-                reason = f"woken spuriously: {_others(execution, mover)}"
+                reason = f"{wakes(execution, mover)}: {_others(execution, mover)}"
             else:
                 reason = "highest priority"
             execution.step(mover, reason)

@@ -27,7 +27,9 @@ _BOOT_INFO_SIZE = 32 * PAGE
 _FIRMWARE_SIZE = 16 * PAGE
 """The "firmware" module that hvmloader copies below 1 MiB: a BIOS that we never enter."""
 
-_RESERVED_MEM_PGSTART = 0xFC000
+_RESERVED_MEM_PGSTART = 0xFEFF0
+"""libxc's: below the eight special pages that end at 0xff000, and the eight of ioreq servers. An
+hvmloader of 2010 takes what it allocates in the map's hole from under it, and asserts its place."""
 _HVM_INFO_SIZE = 48
 
 

@@ -23,7 +23,7 @@ from guestsim.machine.engine import Engine
 from guestsim.machine.image import Image
 from guestsim.machine.listening import DeadStack, QuietRam
 from guestsim.machine.memory import PAGE, Memory, host_memory
-from guestsim.machine.notices import Notice
+from guestsim.machine.notices import Notice, Notices
 from guestsim.machine.places import RESET_VECTOR, RING_PAGE, is_shared, place_of
 from guestsim.machine.platform import DEVICE_PAGES, Platform
 from guestsim.machine.points import Point, State
@@ -96,7 +96,7 @@ class Guest:
         self._tracker = Tracker(self._memory, (RING_PAGE,))
         self._hypervisor = hypervisor.Hypervisor(self._memory, self._profile, port)
         self._vcpus = SecondaryVcpus(self, self._memory, self._profile.vcpus, budget)
-        self._notices: dict[Notice, None] = {}
+        self._notices = Notices()
         self._engines: dict[int, Engine] = {}
         self._quiet: dict[int, QuietRam] = {}
         self._dead_stacks: dict[int, DeadStack] = {}
@@ -128,6 +128,7 @@ class Guest:
         self._stage = -1
         self._latest = None
         self._answer = 0
+        self._silent: tuple[int, int] | None = None  # ops and console as the stage found them
 
     # -- Actor ----------------------------------------------------------------------------------
 
@@ -218,6 +219,7 @@ class Guest:
             self._shared_info.put_own(state.shared_info)
         self._place_shared_info()
         self._engine.set_context(state.cpu)
+        self._silent = None
         self._ops = []
         self._unfenced = state.unfenced
         self._locked = self._call = None
@@ -241,13 +243,16 @@ class Guest:
     @property
     def console(self) -> str:
         """What the guest has printed so far, on port 0xe9 and by console_io."""
-        text = self._platform.console + self._hypervisor.console
-        return text.decode("utf-8", errors="replace")
+        return self._printed().decode("utf-8", errors="replace")
+
+    def _printed(self) -> bytes:
+        return self._platform.console + self._hypervisor.console
 
     @property
     def notices(self) -> tuple[Notice, ...]:
-        """What the guest asked for and this machine does not provide, in the order of asking."""
-        return tuple(self._notices)
+        """What the guest asked for and this machine does not provide, and what else is odd about
+        it, in the order of its doing."""
+        return self._notices.all()
 
     # -- running --------------------------------------------------------------------------------
 
@@ -257,7 +262,9 @@ class Guest:
 
     def _next_stage(self) -> int:
         """Load the next image; returns its entry point."""
+        self._end_stage()
         self._stage += 1
+        self._silent = len(self._ops), len(self._printed())
         stage = self._chain[self._stage]
         if self._stage not in self._engines:
             engine = Engine(self, self._memory, self._budget, fences=self.fences)
@@ -270,6 +277,7 @@ class Guest:
             self._engines[self._stage] = engine
         self._engine.refit()
         self._place_shared_info()
+        self._shared_info.fill_time()
         self._engine.reset()
         start_info = boot.load_stage(self._memory, stage.image, stage.command_line, self._profile)
         self._engine.set(x86.UC_X86_REG_EBX, start_info)
@@ -341,10 +349,13 @@ class Guest:
         return Op(kind, place_of(stop.address), stop.size, 0, site)
 
     def _burst(self, last: Op, pc: int, stop: Stop | None = None) -> Burst:
+        halted = last.kind is Kind.HALT
+        if halted:
+            self._end_stage()
+        self._silent = None
         self._add(last)
         ops = tuple(self._ops)
         self._ops = []
-        halted = last.kind is Kind.HALT
         state = self.state() if self.keep_states else None
         console = self._platform.console, self._hypervisor.console
         answers, alone = (stop.answers, stop.alone) if stop else ((), False)
@@ -370,9 +381,8 @@ class Guest:
             self._place_shared_info()
             return 1
         if self.is_ram(address) or address == RING_PAGE:
-            self._notice(
-                f"shared_info over memory in use, at {address:#x},", "EINVAL", self._caller()
-            )
+            what = f"shared_info over memory in use, at {address:#x},"
+            self._notices.add(what, "EINVAL", self._caller())
             return -XenErrno.EINVAL
         if self._hypervisor.shared_info_gpfn is None:
             self._shared_info.initialise()
@@ -391,6 +401,13 @@ class Guest:
         """The pages that are no RAM, but shared or ours."""
         gpfn = self._hypervisor.shared_info_gpfn
         return (RING_PAGE,) if gpfn is None else (RING_PAGE, gpfn * PAGE)
+
+    def _end_stage(self) -> None:
+        """The present stage is over, if there is one. One that did nothing that others could see
+        may never have run as it was meant to."""
+        if self._silent == (len(self._ops), len(self._printed())):
+            name = self._chain[self._stage].image.name
+            self._notices.remark(f"stage {name} touched neither ring nor console", Site(name))
 
     # -- ends -----------------------------------------------------------------------------------
 
@@ -492,7 +509,7 @@ class Guest:
         self._fence_here()
         value = self._platform.port_in(port, size)
         if value is None:
-            self._notice(f"port {port:#x} (in, {size} bytes)", "all ones", self._here())
+            self._notices.access("port", "in", port, size, "all ones", self._here())
             value = (1 << 8 * size) - 1
         return value
 
@@ -503,8 +520,8 @@ class Guest:
             return
         self._fence_here()
         if not self._platform.port_out(port, size, value):
-            what = f"port {port:#x} (out, {size} bytes, {value:#x})"
-            self._notice(what, "nothing happens", self._here())
+            answer = "nothing happens"
+            self._notices.access("port", "out", port, size, answer, self._here(), value)
 
     def tsc(self) -> int:
         """RDTSC."""
@@ -530,7 +547,7 @@ class Guest:
     def missing_page(self, address: int, size: int, *, write: bool) -> None:
         """An access to the space of devices where there is none."""
         verb, answer = ("store", "it is lost") if write else ("load", "all ones")
-        self._notice(f"a device at {address:#x} ({verb}, {size} bytes)", answer, self._here())
+        self._notices.access("device", verb, address, size, answer, self._here())
 
     def is_window(self, address: int) -> bool:
         """Whether there is no RAM because the page is shared, or ours."""
@@ -564,7 +581,7 @@ class Guest:
                     raise self._refusal(f"{what} on a shared page") from None
                 answer = -XenErrno.EFAULT
         if isinstance(answer, hypervisor.Missing):
-            self._notice(answer.what, "ENOSYS", self._caller())
+            self._notices.add(answer.what, "ENOSYS", self._caller())
             answer = -XenErrno.ENOSYS
         if isinstance(answer, hypervisor.Ops):
             if answer.ops[-1].kind is not Kind.WAIT:
@@ -589,9 +606,6 @@ class Guest:
         self._engine.suspect_code()
         if self._vcpus.trouble is not None:
             self._engine.stop(_Request.TROUBLE)
-
-    def _notice(self, what: str, answer: str, site: Site) -> None:
-        self._notices.setdefault(Notice(what, answer, site))
 
     # -- places ---------------------------------------------------------------------------------
 

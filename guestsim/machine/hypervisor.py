@@ -262,7 +262,7 @@ class Hypervisor:
     def _sched_op(self, command: int, argument: int, _: int) -> Answer:
         match command:
             case SchedOp.SCHEDOP_yield:
-                return 0
+                return Ops((Op(Kind.WAIT, flags=Flag.SPURIOUS),))
             case SchedOp.SCHEDOP_block:
                 upcall = shared.SHARED_INFO + SharedInfo.vcpu_info
                 pending = upcall + VcpuInfo.evtchn_upcall_pending

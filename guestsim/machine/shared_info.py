@@ -15,11 +15,14 @@ VCPU0_EVENTS = 8
 the page. They and evtchn_pending and evtchn_mask are shared: others write them."""
 
 _VCPUS = 32
+_VCPU_SIZE = 64
 _OWN = VCPU0_EVENTS, int(SharedInfo.evtchn_pending)
 _OWN_SIZE = SharedInfo.evtchn_pending - VCPU0_EVENTS
 
 _TSC_TO_SYSTEM_MUL = 0x80000000
 """With a shift of 0: one nanosecond is two ticks, a CPU of 2 GHz."""
+_TIME = bytes(24) + struct.pack("<I", _TSC_TO_SYSTEM_MUL) + bytes(4)
+"""`struct vcpu_time_info`: no time has passed."""
 
 
 class SharedInfoPage:
@@ -32,11 +35,15 @@ class SharedInfoPage:
 
     def initialise(self) -> None:
         """As the guest first maps it: vcpu times that can be divided by, no events."""
-        page = bytearray(PAGE)
+        self._page[:] = bytes(PAGE)
+        self.fill_time()
+
+    def fill_time(self) -> None:
+        """Put the vcpus' times there again, whatever the guest made of them. Xen does it whenever a
+        vcpu comes to run (xen/arch/x86/time.c, update_vcpu_system_time)."""
         for vcpu in range(_VCPUS):
-            time = SharedInfo.vcpu_info + 64 * vcpu + VcpuInfo.time
-            struct.pack_into("<I", page, time + 24, _TSC_TO_SYSTEM_MUL)
-        self._page[:] = bytes(page)
+            first = SharedInfo.vcpu_info + _VCPU_SIZE * vcpu + VcpuInfo.time
+            self._page[first : first + len(_TIME)] = _TIME
 
     def own(self) -> bytes:
         """What is the guest's own. As long as nothing changes, the same object: it knows its

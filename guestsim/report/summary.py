@@ -28,8 +28,8 @@ def summary(results: Sequence[Result]) -> RenderableType:
     """The report of a check, in the order of `results`.
 
     Each scenario has one entry: verdict, name, title, outcomes found, and last the seconds; below
-    it, what failed. Why scenarios were skipped stands below them all. The last line counts; a
-    skipped one is never passed.
+    it, what failed. Why scenarios were skipped, and what is to be said of the guests, stands below
+    them all. The last line counts; a skipped one is never passed.
     """
     return Summary(results)
 
@@ -74,8 +74,11 @@ class Summary:
                 remark = Text(spell(f"{sign} {text}"), style=style)
                 for at, part in enumerate(_wrap(console, remark, options.max_width - indent - 2)):
                     yield Text(" " * (indent + (2 if at else 0))) + part
-        for why, count in self._skipped().items():
-            remark = Text(spell(f"· {count} skipped: {why}"), style=_STYLES[Verdict.SKIP])
+        skipped = ((f"{n} skipped: {why}", Verdict.SKIP) for why, n in self._skipped().items())
+        notices = ((text, None) for text in self._notices())
+        for said, verdict in (*skipped, *notices):
+            style = "dim" if verdict is None else _STYLES[verdict]
+            remark = Text(spell(f"· {said}"), style=style)
             for at, part in enumerate(_wrap(console, remark, options.max_width - 2)):
                 yield Text("  " if at else "") + part
         if self.results:
@@ -92,6 +95,15 @@ class Summary:
             for result in self.results
             if result.verdict is Verdict.SKIP
         )
+
+    def _notices(self) -> Iterator[str]:
+        """What is to be said of the guests: once, with the scenarios that it holds for."""
+        about: dict[str, list[str]] = {}
+        for result, name in self._entries():
+            for notice in result.notices:
+                about.setdefault(safe(notice), []).append(name)
+        for notice, (first, *more) in about.items():
+            yield f"{first}{f' and {len(more)} more' if more else ''}: {notice}"
 
     def _entries(self) -> Iterator[tuple[Result, str]]:
         return zip(self.results, self.names, strict=True)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from guestsim.report.replay import GUEST, touched, value_of, whole
 from guestsim.report.text import data_words, safe
-from guestsim.trace import Event, Flag, Kind, Op, Outcome, Site, shared
+from guestsim.trace import Event, Flag, Kind, Op, Outcome, Site, is_yield, shared
 from guestsim.trace.wire import INDICES, RING_ERRORS, RING_SIZE
 
 __all__ = ["Role", "Unit", "name_of", "units"]
@@ -241,6 +241,8 @@ def _channel(event: Event, names: Mapping[str, str]) -> str:
     op = event.op
     if op.kind is Kind.UNMASK:
         return "unmask the event channel"
+    if is_yield(op):
+        return "yields"
     if op.kind is Kind.WAIT:
         if op.flags & Flag.POLL:
             return "poll(0): an event" if event.value else "poll(0): nothing"

@@ -131,7 +131,7 @@ def moved(memory: Memory, event: Event) -> bool:
 
 
 def idles(event: Event) -> bool:
-    """Whether the actor goes idle with `event`: it sleeps, or it halts because it is done.
+    """Whether the actor goes idle with `event`: it sleeps, yields, or halts because it is done.
 
     An actor that crashed, gave the ring up or noticed corruption did not go idle: it owes the
     other side nothing.

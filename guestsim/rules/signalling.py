@@ -12,7 +12,7 @@ from guestsim.rules.page import (
     make,
     moved,
 )
-from guestsim.trace.ops import Event, Kind
+from guestsim.trace.ops import Event, Kind, is_yield
 from guestsim.trace.shared import field
 
 __all__ = ["SIGNAL"]
@@ -20,10 +20,10 @@ __all__ = ["SIGNAL"]
 # To move an index is to change its value, whoever owns it: storing the same value again moves
 # nothing. A store that changes `connection` counts as well: both ends of a close are signalled.
 #
-# Idle is a WAIT, or the HALT of an actor that is done (`page.idles`). A side that spins on memory
-# without waiting never goes idle and is not judged. An actor that is still blocked when an
-# execution ends has to be handed in as a WAIT event (`Watch.finish`): schedulers record a wait
-# when it ends.
+# Idle is a WAIT (a yield is one), or the HALT of an actor that is done (`page.idles`). A side that
+# spins on memory without waiting never goes idle and is not judged. An actor that is still blocked
+# when an execution ends has to be handed in as a WAIT event (`Watch.finish`): schedulers record a
+# wait when it ends.
 #
 # What is owed outlives a stage of the boot chain: the stages are one guest, and the next stage's
 # signal pays for it.
@@ -48,7 +48,7 @@ def _signal(history: _History, memory: Memory, event: Event) -> tuple[_History, 
         return _with(history, guest, 0), None
     if not owed or not idles(event):
         return history, None
-    verb = "waits" if op.kind is Kind.WAIT else "ends"
+    verb = "yields" if is_yield(op) else "waits" if op.kind is Kind.WAIT else "ends"
     return _with(history, guest, 0), (
         f"{event.actor} {verb} without a signal since it moved {index_name(owed)}"
     )

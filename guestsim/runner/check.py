@@ -10,6 +10,8 @@ from functools import partial
 from queue import Empty
 from typing import Any
 
+import msgspec
+
 from guestsim.errors import InputError, MissingImageError
 from guestsim.runner.interrupt import Note, listen, requested
 from guestsim.runner.options import Options, Progress, Report
@@ -17,6 +19,7 @@ from guestsim.runner.sampled import check_by_samples
 from guestsim.runner.searched import check_by_search
 from guestsim.runner.setup import set_up
 from guestsim.runner.strategy import SAMPLED
+from guestsim.runner.symbolize import Symbolizer
 from guestsim.scenario import Scenario
 from guestsim.scenario import Strategy as StrategyName
 from guestsim.trace.results import Result, Verdict
@@ -44,9 +47,11 @@ def check(
         if not scenario.boot.skip_without_image:
             raise
         return Result(scenario.name, scenario.title, Verdict.SKIP, None, {}, {}, str(error))
-    if scenario.search.strategy in SAMPLED | {StrategyName.SCRIPT}:
-        return check_by_samples(scenario, setup, options, progress)
-    return check_by_search(scenario, setup, options, progress)
+    by_samples = scenario.search.strategy in SAMPLED | {StrategyName.SCRIPT}
+    way = check_by_samples if by_samples else check_by_search
+    result = way(scenario, setup, options, progress)
+    notices = Symbolizer(setup.images).notices(setup.guest.notices)
+    return msgspec.structs.replace(result, notices=notices)
 
 
 def check_all(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -34,8 +35,10 @@ from guestsim.trace.results import Run
 
 __all__ = ["replay_once", "run_once", "scenario_of", "schedule_for", "with_hints"]
 
-_TELLING = ("wrong reply", "assert", "panic", "BUG")
-"""Words in a console line that says why the guest gave up."""
+_WHY = re.compile(r"wrong reply|\b(assert|assertion|panic|bug)\b", re.IGNORECASE)
+"""In a console line that says why the guest gave up: "*** HVMLoader bug at util.c:825"."""
+_THAT = re.compile(r"\bcrashed\b", re.IGNORECASE)
+"""In one that says no more than that it did: "*** HVMLoader crashed."."""
 
 
 def run_once(
@@ -159,8 +162,9 @@ def with_hints(run: Run, setup: Setup) -> Run:
     if run.outcome not in (Outcome.CORRUPTED, Outcome.CRASHED):
         return run
     lines = [line.strip() for line in setup.guest.console.splitlines()]
-    telling = tuple(line for line in lines if any(word in line for word in _TELLING))
-    return msgspec.structs.replace(run, hints=telling)
+    telling = [line for line in lines if _WHY.search(line)]
+    telling = telling or [line for line in lines if _THAT.search(line)]
+    return msgspec.structs.replace(run, hints=tuple(telling))
 
 
 def _execute(

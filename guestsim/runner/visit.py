@@ -111,6 +111,8 @@ class Visit:
     def __init__(self, listener: Listener, event: str | None, say: Say) -> None:
         self._matcher = None if event is None else _matcher(event)
         self._asked = Asked(b"")
+        self._word = 0
+        """Of the field that the event is about: its value after the last step."""
         self._path = listener.path.absolute()
         self._listener = listener
         self._say = say
@@ -177,6 +179,7 @@ class Visit:
         self._daemon = setup.daemon
         self._visits = VISITS[str(scenario.daemon.model)]
         self._asked = Asked(setup.memory)
+        self._word = self._matcher.word(setup.memory) if self._matcher is not None else 0
         self._remember(execution)
         execution.after_step = partial(self._after, execution)
 
@@ -200,7 +203,10 @@ class Visit:
         if self._matcher is None:
             request = self._asked.see(event, execution.memory)
             return f"the guest asks {request}" if request else ""
-        return f"{event.actor}: {describe(event)}" if self._matcher.matches(event) else ""
+        word, self._word = self._word, self._matcher.word(execution.memory)
+        if not self._matcher.matches(event, execution.memory, word):
+            return ""
+        return f"{event.actor}: {describe(event)}"
 
     def _remember(self, execution: Execution) -> bool:
         """Note the daemon's state; whether it could deal with others now."""

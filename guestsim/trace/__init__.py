@@ -13,6 +13,7 @@ from guestsim.trace.ops import (
     Sample,
     Site,
     Violation,
+    is_yield,
 )
 
 __all__ = [
@@ -29,4 +30,5 @@ __all__ = [
     "Sample",
     "Site",
     "Violation",
+    "is_yield",
 ]

@@ -24,6 +24,7 @@ __all__ = [
     "Sample",
     "Site",
     "Violation",
+    "is_yield",
 ]
 
 
@@ -42,7 +43,7 @@ class Kind(IntEnum):
     """Clear the mask bit of the event channel whose pending bits are `value` at `address`."""
     WAIT = 6
     """Wait until any of the bits `value` at `address` is set. Its answer is 1, or 0 where it
-    ended without an event (`SPURIOUS`)."""
+    ended without an event (`SPURIOUS`). Without bits it is a yield: see `is_yield`."""
     HALT = 7
     """The actor never moves again; `end` says why."""
 
@@ -132,6 +133,12 @@ class Op(msgspec.Struct, frozen=True, gc=False):
     """What the op means to its actor ("READ hvmloader/bios"), for people; never judged."""
     end: End | None = None
     """HALT only."""
+
+
+def is_yield(op: Op) -> bool:
+    """Whether the actor gives its turn away and waits for nothing: a spurious `WAIT` without bits.
+    It ends whenever the actor is moved again, and is at no place of shared memory."""
+    return op.kind is Kind.WAIT and not op.value
 
 
 class Event(msgspec.Struct, frozen=True, gc=False):

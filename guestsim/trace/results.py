@@ -131,6 +131,9 @@ class Result(msgspec.Struct, frozen=True):
     error: str | None
     failures: tuple[str, ...] = ()
     """Which expectations failed, one sentence each."""
+    notices: tuple[str, ...] = ()
+    """What the guest asked for and the machine does not provide, and stages that did nothing: one
+    clause each."""
 
 
 class Mutant(msgspec.Struct, frozen=True):

@@ -9,7 +9,19 @@ from itertools import count
 from typing import NamedTuple
 
 import msgspec
-from explore_actors import Line, Program, fence, halt, load, locked, rmw, send, store, wait
+from explore_actors import (
+    Line,
+    Program,
+    fence,
+    halt,
+    load,
+    locked,
+    rmw,
+    send,
+    store,
+    wait,
+)
+from explore_actors import yields as yields_
 from hypothesis import strategies as st
 
 from guestsim.trace import Flag, Kind, Outcome
@@ -208,7 +220,10 @@ def programs(draw: st.DrawFn, name: str, most: int = 6, *, loops: bool = True) -
         starts.append(len(lines))
         kind = draw(
             st.sampled_from(
-                ["load", "load", "load", "store", "store", "store", "rmw", "fence", "send", "wait"]
+                [
+                    *("load", "load", "load", "store", "store", "store"),
+                    *("rmw", "fence", "send", "wait", "yield"),
+                ]
             )
         )
         address, size = draw(st.sampled_from([*_PLAIN, *_PLAIN, (WORD, 4), (WORD + 1, 2)]))
@@ -223,6 +238,8 @@ def programs(draw: st.DrawFn, name: str, most: int = 6, *, loops: bool = True) -
             lines += [Line(rmw(address, size)), Line(locked(address, value, size))]
         elif kind == "fence":
             lines.append(Line(fence()))
+        elif kind == "yield":
+            lines.append(Line(yields_(), {0: target()}))
         elif kind == "send":
             lines.append(Line(send(1 + value % 2)))
         else:

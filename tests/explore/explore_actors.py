@@ -41,6 +41,10 @@ def wait(flags: Flag = Flag.NONE, bits: int = 1, address: int = SERVER) -> Op:
     return Op(Kind.WAIT, address, 4, bits, flags=flags)
 
 
+def yields() -> Op:
+    return Op(Kind.WAIT, flags=Flag.SPURIOUS)
+
+
 def fence() -> Op:
     return Op(Kind.FENCE)
 

@@ -22,12 +22,14 @@ from explore_actors import (
     send,
     store,
     wait,
+    yields,
 )
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from guestsim.explore.execution import Execution
 from guestsim.explore.strategies import Strategy, execute, fair, pct, random_walk
+from guestsim.explore.tso import TsoExecution
 from guestsim.trace import Burst, Flag, Kind, Op, Outcome
 from guestsim.trace.shared import SERVER
 
@@ -81,6 +83,32 @@ def test_a_sleeper_that_finds_nothing_to_do_is_part_of_a_hang(strategy: Strategy
         "daemon sleeps with req_cons = 22, req_prod = 44"
     )
     assert len(run.events) < 200, "the round is recognised soon"
+
+
+@every_strategy
+@pytest.mark.parametrize("engine", [Execution, TsoExecution])
+def test_who_yields_for_ever_hangs(strategy: Strategy, engine: type[Execution]) -> None:
+    actors = (
+        Program("guest", [store(REQ_CONS, 22), yields(), Line(load(REQ_PROD), {0: 1}), halt()]),
+        Program("daemon", [wait(), halt()]),
+    )
+    run = execute(strategy, actors, MEMORY, engine=engine)
+    assert run.outcome is Outcome.HUNG
+    assert run.end.message == (
+        "guest yields for ever with req_prod = 0; "
+        "daemon waits for server_pending, which nobody will set"
+    )
+    assert len(run.events) < 200, "the round is recognised soon"
+
+
+@every_strategy
+def test_a_yield_alone_can_be_a_round(strategy: Strategy) -> None:
+    actors = (
+        Program("guest", [Line(yields(), {0: 0}), halt()]),
+        Program("daemon", [Line(yields(), {0: 0}), halt()]),
+    )
+    run = execute(strategy, actors, MEMORY)
+    assert run.end.message == "guest yields for ever; daemon yields for ever"
 
 
 @every_strategy

@@ -19,6 +19,7 @@ from explore_actors import (
     send,
     store,
     wait,
+    yields,
 )
 
 from guestsim.errors import InputError, InternalError
@@ -291,3 +292,30 @@ def test_a_line_in_which_everyone_is_stuck_says_who_waits() -> None:
 def test_a_script_needs_the_events() -> None:
     with pytest.raises(InternalError, match="records"):
         execute(script([]), (GUEST, DAEMON), MEMORY, record=False)
+
+
+def test_a_yield_is_a_wait_without_a_place() -> None:
+    guest = Program(
+        "guest", [store(REQ_PROD, 1), yields(), store(REQ_PROD, 2), yields(), wait(), halt()]
+    )
+    daemon = Program("daemon", [load(REQ_PROD), load(REQ_PROD), halt()])
+    first = ScriptStep("guest", until="wait"), ScriptStep("daemon", until="load req_prod")
+    run = follow(*first, actors=(guest, daemon))
+    assert [event.actor for event in run.events[:3]] == ["guest", "guest", "daemon"]
+    # Without an event, a line ends where its actor yields; then the others move.
+    run = follow(ScriptStep("guest"), actors=(guest, daemon))
+    assert [event.actor for event in run.events[:2]] == ["guest", "daemon"]
+    with pytest.raises(InputError, match="the execution ended first"):
+        follow(ScriptStep("guest", until="wait evtchn_pending"), actors=(guest, daemon))
+
+
+def test_an_index_stored_byte_by_byte_is_an_event() -> None:
+    pieces = [store(REQ_CONS + at, 512 >> 8 * at & 0xFF, 1) for at in range(4)]
+    guest = Program("guest", [*pieces, halt()])
+    daemon = Program("daemon", [load(REQ_CONS), halt()])
+    run = follow(
+        ScriptStep("guest", until="store req_cons = 512"),
+        ScriptStep("daemon", until="load req_cons = 512"),
+        actors=(guest, daemon),
+    )
+    assert [event.actor for event in run.events[:3]] == ["guest", "guest", "daemon"]

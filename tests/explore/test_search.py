@@ -21,6 +21,7 @@ from explore_actors import (
     send,
     store,
     wait,
+    yields,
 )
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
@@ -162,6 +163,32 @@ def test_who_sleeps_may_go_on_sleeping_for_nothing(reductions: Reductions) -> No
     seen = searched(guest, Program("daemon", lines), reductions=reductions).outcomes
     assert seen[Outcome.REFUSED].preemptions == 0
     assert seen[Outcome.CONNECTED].preemptions == 0
+
+
+@every_reduction
+def test_to_leave_who_yields_is_no_preemption(reductions: Reductions) -> None:
+    guest = Program("guest", [store(REQ_PROD, 1), yields(), store(REQ_PROD, 2), halt()])
+    busy: list[Line | Op] = [Line(load(REQ_PROD), {1: 2}), halt(), halt(Outcome.REFUSED)]
+    seen = searched(guest, Program("daemon", busy), reductions=reductions).outcomes
+    assert seen[Outcome.REFUSED].preemptions == 0
+    assert seen[Outcome.REFUSED].switches == 1
+    # And where there is no yield, it is one.
+    guest = Program("guest", [store(REQ_PROD, 1), store(REQ_PROD, 2), halt()])
+    seen = searched(guest, Program("daemon", busy), reductions=reductions).outcomes
+    assert seen[Outcome.REFUSED].preemptions == 1
+
+
+@every_reduction
+@every_model
+def test_a_search_says_who_yields_for_ever(reductions: Reductions, model: MemoryModel) -> None:
+    # The daemon has to be quick, or the guest has gone past the word.
+    guest = Program("guest", [store(REQ_PROD, 1), yields(), Line(load(REQ_CONS), {0: 1}), halt()])
+    daemon = Program("daemon", [Line(load(REQ_PROD), {0: 2}), store(REQ_CONS, 1), wait(), halt()])
+    search = searched(guest, daemon, reductions=reductions, model=model)
+    assert set(search.outcomes) == {Outcome.CONNECTED, Outcome.HUNG}
+    sighting = search.outcomes[Outcome.HUNG]
+    witness = witness_of(search, sighting, (guest, daemon), outcome=Outcome.HUNG)
+    assert "guest yields for ever with req_cons = 0" in witness.run.end.message
 
 
 @every_reduction

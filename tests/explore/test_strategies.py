@@ -16,6 +16,7 @@ from explore_actors import (
     send,
     store,
     wait,
+    yields,
 )
 
 from guestsim.errors import InputError
@@ -204,3 +205,15 @@ def test_pct_needs_a_depth_and_a_length(depth: int, length: int) -> None:
 
 def test_pct_takes_a_depth_that_is_greater_than_the_length() -> None:
     assert execute(pct(1, 10, 3), RACE, MEMORY).outcome is Outcome.CONNECTED
+
+
+def test_a_yield_is_called_one_where_the_turn_passes() -> None:
+    actors = (
+        Program("guest", [store(REQ_PROD, 1), yields(), halt()]),
+        Program("daemon", [load(REQ_PROD), wait(), halt()]),
+    )
+    assert execute(fair, actors, MEMORY).reasons == (
+        "first to move",
+        "guest yields",
+        "goes on after its yield: daemon waits for an event",
+    )

@@ -112,6 +112,7 @@ CPUID = b"\x0f\xa2"
 RDTSC = b"\x0f\x31"
 WRMSR = b"\x0f\x30"
 REP_STOSB = b"\xf3\xaa"
+REP_STOSD = b"\xf3\xab"
 CMPSD = b"\xa7"
 
 SET_UP = (

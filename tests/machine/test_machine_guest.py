@@ -38,11 +38,15 @@ from code86 import (
 )
 
 from guestsim.errors import InputError
+from guestsim.explore import MemoryModel, execute, explore, fair
 from guestsim.machine.guest import Guest, Stage
 from guestsim.machine.image import load_image
 from guestsim.machine.images import find_image
+from guestsim.report.rows import rows
+from guestsim.rules import Monitor
+from guestsim.rules.monitor import Watch
 from guestsim.trace import shared
-from guestsim.trace.ops import Flag, Kind, Op, Outcome
+from guestsim.trace.ops import Flag, Kind, Op, Outcome, is_yield
 
 REQ_CONS, REQ_PROD = RING + 2048, RING + 2052
 
@@ -173,6 +177,20 @@ def test_shared_info_moves_with_its_contents(tmp_path: Path) -> None:
     )
     burst = guest(tmp_path, code).start()
     assert brief(burst.ops)[0] == ("STORE", "req_prod", 77)
+
+
+@pytest.mark.parametrize("keep_states", [False, True])
+def test_the_time_is_right_again_for_each_stage(tmp_path: Path, keep_states: bool) -> None:
+    # As hvmloader does at its end: it clears vcpu_info. The next stage divides by this word.
+    mul = SHARED_INFO + 32 + 24
+    look = load(mul) + store(REQ_PROD) + load(REQ_CONS)
+    first = SET_UP + map_shared_info() + poke(mul, 0) + look + HAND_OVER
+    machine = guest(tmp_path, first, look)
+    machine.keep_states = keep_states
+    burst = machine.start()
+    assert brief(burst.ops)[0] == ("STORE", "req_prod", 0)
+    for _ in range(2):
+        assert brief(machine.resume(burst.point, 0).ops)[0] == ("STORE", "req_prod", 0x80000000)
 
 
 # -- hypercalls -----------------------------------------------------------------------------------
@@ -392,3 +410,48 @@ def test_restored_states_and_executions_from_the_start_agree(seed: int) -> None:
             for each in way:
                 again = anew.resume(again.point, each)
             assert restoring.key(burst.point) == anew.key(again.point)
+
+
+# -- yields ---------------------------------------------------------------------------------------
+
+YIELD = hypercall(29, 0)
+
+
+def test_a_yield_is_an_op_that_waits_for_nothing(tmp_path: Path) -> None:
+    machine = guest(tmp_path, SET_UP + poke(REQ_PROD, 7) + YIELD + store(REQ_PROD) + shutdown(0))
+    first = machine.start()
+    assert [op.kind for op in first.ops] == [Kind.STORE, Kind.WAIT]
+    assert is_yield(first.ops[-1])
+    assert first.ops[-1].flags == Flag.SPURIOUS
+    assert first.ops[-1].site.stage == "stage0"
+    second = machine.resume(first.point, 0)
+    assert brief(second.ops)[0] == ("STORE", "req_prod", 0), "and it returns 0"
+
+
+def test_a_guest_that_waits_by_yields_owes_its_signal_and_hangs(tmp_path: Path) -> None:
+    # As hvmloader did before it polled: move req_prod, then yield until there is a reply.
+    loop = YIELD + load(RING + 2060) + b"\x85\xc0\x74"  # test eax, eax; jz
+    code = SET_UP + poke(REQ_PROD, 7) + loop + bytes((256 - len(loop) - 1,)) + shutdown(0)
+    machine = guest(tmp_path, code)
+    watch = Watch(Monitor())
+    run = execute(fair, (machine,), bytes(shared.SHARED_SIZE), watch.see)
+    assert run.outcome is Outcome.HUNG
+    assert run.end.message == "guest yields for ever with rsp_prod = 0"
+    assert len(run.events) < 60
+    broken = {violation.rule: violation.message for violation in run.violations}
+    assert broken["signal"] == "guest yields without a signal since it moved req_prod"
+    texts = [row.text for row in rows(run, {"guest": "guest"}, full=True)]
+    assert texts[:3] == ["stage stage0", "store req_prod = 7", "yields"]
+
+
+@pytest.mark.parametrize("model", list(MemoryModel))
+def test_a_search_finds_who_yields_for_ever(tmp_path: Path, model: MemoryModel) -> None:
+    loop = YIELD + load(RING + 2060) + b"\x85\xc0\x74"
+    code = SET_UP + poke(REQ_PROD, 7) + loop + bytes((256 - len(loop) - 1,)) + shutdown(0)
+    machine = guest(tmp_path, code)
+    machine.keep_states = True
+    found = explore((machine,), bytes(shared.SHARED_SIZE), model=model)
+    assert set(found.outcomes) == {Outcome.HUNG}
+    message = found.outcomes[Outcome.HUNG].run.end.message
+    assert message == "guest yields for ever with rsp_prod = 0"
+    assert found.certificate.states < 20

@@ -69,3 +69,14 @@ def test_so_are_the_hypervisors_parameters(tmp_path: Path) -> None:
     assert machine.resume(second.point, 0).ops[0].value == 2
     assert machine.resume(first.point, 0).ops[0].value == 1
     assert machine.resume(second.point, 0).ops[0].value == 2
+
+
+def test_hvm_info_says_what_libxc_says(tmp_path: Path) -> None:
+    words = range(0x9F800 + 16, 0x9F800 + 28, 4)
+    code = b"".join(load(word) + store(REQ_PROD) for word in words)
+    ops = guest(tmp_path, code + load(REQ_CONS), profile=Profile(vcpus=2)).start().ops
+    assert [op.value for op in ops[:3]] == [
+        2,
+        Profile().memory >> 12,
+        0xFF000 - 8 - 8,  # special_pfn(0) - NR_IOREQ_SERVER_PAGES
+    ]

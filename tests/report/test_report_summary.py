@@ -197,3 +197,17 @@ def certificate(begins: int) -> Certificate:
         compared_events=0, preemption_bound=None, store_buffer=None, store_buffer_full=False,
         reductions=(), images={}, search_bytes=0, peak_bytes=0,
     )  # fmt: skip
+
+
+def test_what_is_to_be_said_of_guests_stands_below_once() -> None:
+    results = (
+        result("a.toml", Verdict.PASS, notices=("stage x touched neither ring nor console",)),
+        result("b.toml", Verdict.PASS, notices=("hypercall 55 is not provided: ENOSYS",)),
+        result("c.toml", Verdict.PASS, notices=("stage x touched neither ring nor console",)),
+    )
+    *_, first, second, empty, _ = text(results).splitlines()
+    assert first == "· a and 1 more: stage x touched neither ring nor console"
+    assert second == "· b: hypercall 55 is not provided: ENOSYS"
+    assert not empty
+    entry = json.loads(check_json(results, "1"))["results"][1]
+    assert entry["notices"] == ["hypercall 55 is not provided: ENOSYS"]

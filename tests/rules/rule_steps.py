@@ -75,6 +75,9 @@ class Side(NamedTuple):
         address, size, bits = GUEST_END if self.actor == "guest" else SERVER_END
         return self._step(Kind.WAIT, address, size, bits)
 
+    def yields(self) -> Step:
+        return self._step(Kind.WAIT, flags=Flag.SPURIOUS)
+
     def halt(self, outcome: Outcome = Outcome.CONNECTED) -> Step:
         return self._step(Kind.HALT, end=End(outcome, "is done"))
 

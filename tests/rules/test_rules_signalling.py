@@ -81,3 +81,9 @@ def test_signal_may_come_from_the_next_stage() -> None:
     kernel = guest.at("kernel")
     expect("signal", ring(), [guest.store("rsp_cons", 1), kernel.send(), kernel.wait()], {})
     expect("signal", ring(), [guest.store("rsp_cons", 1), kernel.wait()], {1: "rsp_cons"})
+
+
+def test_signal_is_owed_before_a_yield() -> None:
+    steps = [guest.store("req_prod", 1), guest.yields()]
+    expect("signal", ring(), steps, {1: "guest yields without a signal since it moved req_prod"})
+    expect("signal", ring(), [steps[0], guest.send(), steps[1]], {})

@@ -9,11 +9,13 @@ import pytest
 
 from guestsim.errors import InputError
 from guestsim.explore import trace_bytes
+from guestsim.machine.guest import Guest
 from guestsim.runner import run_once, save_schedule, set_up
-from guestsim.runner.once import replay_once, scenario_of
+from guestsim.runner.once import replay_once, scenario_of, with_hints
 from guestsim.runner.symbolize import Symbolizer
 from guestsim.scenario import Scenario, load_one
-from guestsim.trace import Kind, Outcome
+from guestsim.trace import End, Kind, Outcome
+from guestsim.trace.results import Run
 
 SCENARIOS = Path(__file__).parent.parent.parent / "scenarios"
 REPLAYS = 1000
@@ -117,3 +119,51 @@ def test_debians_hvmloader_closes_the_ring_where_it_can() -> None:
     assert run.outcome is Outcome.CONNECTED
     assert "Invoking SeaBIOS" in setup.guest.console
     assert setup.guest.notices == ()
+
+
+@needs_hvmloader
+def test_debians_hvmloader_may_follow_itself(tmp_path: Path) -> None:
+    # The first one clears the vcpu's time, by which the second one divides.
+    path = tmp_path / "two.toml"
+    path.write_text(
+        f'''title = "two hvmloaders"
+[boot]
+chain = ["{HVMLOADER}", "{HVMLOADER}", "frontend"]
+[platform]
+memory = "64 MiB"
+[store]
+"hvmloader/bios" = "seabios"
+[daemon]
+model = "oxenstored"
+[search]
+strategy = "random"
+runs = 1
+[expect]
+connected = "always"
+'''
+    )
+    setup = set_up(load_one(path))
+    run, _ = run_once(load_one(path), setup)
+    assert run.outcome is Outcome.CONNECTED
+    assert setup.guest.console.count("CPU speed is 2000 MHz") == 2
+
+
+PRINTS = {
+    "bug": ("HVM Loader|*** HVMLoader bug at util.c:825|*** HVMLoader crashed.", 1),
+    "assertion": ("*** HVMLoader assertion 'i < 3' failed at a.c:1|*** HVMLoader crashed.", 0),
+    "crash alone": ("no debug output here|*** HVMLoader crashed.", 1),
+    "ours": ("firmware/lib/xenbus.c:183: assertion 'len' failed", 0),
+    "linux": ("BUG: unable to handle page fault|Kernel panic - not syncing", 0),
+    "nothing": ("asserting INTA|debugging", None),
+}
+
+
+@pytest.mark.parametrize(("console", "line"), PRINTS.values(), ids=PRINTS)
+def test_what_a_guest_says_at_its_crash_is_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, console: str, line: int | None
+) -> None:
+    lines = console.split("|")
+    monkeypatch.setattr(Guest, "console", "".join(f"{each}\r\n" for each in lines))
+    crash = Run(Outcome.CRASHED, End(Outcome.CRASHED, "crash"), "guest", b"", (), ())
+    run = with_hints(crash, set_up(sampled(tmp_path)))
+    assert run.hints[:1] == (() if line is None else (lines[line],))

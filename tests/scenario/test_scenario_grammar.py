@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from guestsim.abi.xs_wire import XSD_ERRORS
+from guestsim.errors import InputError
 from guestsim.explore.events import parse_event
 from guestsim.rules.catalogue import ALL
 from guestsim.scenario import (
@@ -173,6 +174,8 @@ def test_an_event_is_parsed(text: str, until: Until) -> None:
         ("store req_prod =", '"" is not a value (decimal, or 0x…)'),
         ("store req_prod = 007", '"007" is not a value'),
         ("store req_prod = -1", '"-1" is not a value'),
+        ("store req_prod = 0b101", '"0b101" is not a value'),
+        ("store req_prod = 1_0", '"1_0" is not a value'),
         ("store req_prod = 1 = 1", '"1 = 1" is not a value'),
         ("store req_prod = " + "9" * 5000, "is not a value"),
         ("halt server_pending", "halt has no place, but here stands"),
@@ -188,6 +191,26 @@ def test_a_wrong_event_is_refused(text: str, complaint: str) -> None:
         parse_until(text)
     assert complaint in str(caught.value)
     assert str(caught.value).isprintable()
+
+
+_PIECES = st.sampled_from([
+    "store", "send", "wait", "unmask", "halt", " ", "  ", "req_prod", "server_pending", "req[5]",
+    "=", "= ", "0", "1", "2", "007", "0b1", "0x1F", "0X1", "1_0", "-1", "+1", "9" * 39, "\u0661",
+])  # fmt: skip
+
+
+@given(st.lists(_PIECES, max_size=6).map("".join))
+def test_scripts_and_scenario_files_refuse_the_same_events(text: str) -> None:
+    """There are two parsers, because neither layer may import the other."""
+    try:
+        until = parse_until(text)
+    except GrammarError:
+        with pytest.raises(InputError):
+            parse_event(text)
+    else:
+        matcher = parse_event(text)
+        found = matcher.kind.name.lower(), matcher.place, matcher.value
+        assert found == (until.kind, until.place, until.value)
 
 
 def test_the_words_are_those_of_other_layers() -> None:
