@@ -40,6 +40,8 @@ class Run(msgspec.Struct, frozen=True):
     """The first violation of each rule that was broken, in order of step."""
     reasons: tuple[str, ...] = ()
     """Why each run of `steps` began ("guest waits", "script step 2"), as many as steps."""
+    choices: tuple[int, ...] = ()
+    """The answers of all CHOOSE ops, in their order."""
     hints: tuple[str, ...] = ()
     """What the guest itself said about its failure (console lines), for people."""
 
@@ -82,6 +84,8 @@ class Certificate(msgspec.Struct, frozen=True):
     """What the search's own tables take."""
     peak_bytes: int
     """Largest memory of the whole process so far."""
+    string_stores: str = "in-order"
+    """`any-order` where the stores of one string instruction were tried in other orders as well."""
 
 
 class SearchStats(msgspec.Struct, frozen=True):
