@@ -79,7 +79,8 @@ def check_by_search(
         transitions=certificate.transitions,
         executions=None,
         seconds=round(time.perf_counter() - started, 3),
-        certificate=_certificate(found, scenario, setup),
+        certificate=_certificate(found, setup),
+        string_stores=str(scenario.search.string_stores),
     )
     names = tuple(rule.name for rule in ALL if rule.name in judged or rule.name in evidence.broken)
     return judge(scenario, evidence, stats, every=certificate.complete, rules=names)
@@ -165,7 +166,7 @@ def _written(
     return str(path)
 
 
-def _certificate(found: Found, scenario: Scenario, setup: Setup) -> Certificate:
+def _certificate(found: Found, setup: Setup) -> Certificate:
     known = found.certificate
     reductions: Mapping[str, bool] = msgspec.structs.asdict(known.reductions)
     return Certificate(
@@ -182,5 +183,4 @@ def _certificate(found: Found, scenario: Scenario, setup: Setup) -> Certificate:
         images={image.name: image.sha256 for image in setup.images},
         search_bytes=known.peak_bytes,
         peak_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-        string_stores=str(scenario.search.string_stores),
     )

@@ -40,10 +40,10 @@ class Run(msgspec.Struct, frozen=True):
     """The first violation of each rule that was broken, in order of step."""
     reasons: tuple[str, ...] = ()
     """Why each run of `steps` began ("guest waits", "script step 2"), as many as steps."""
-    choices: tuple[int, ...] = ()
-    """The answers of all CHOOSE ops, in their order."""
     hints: tuple[str, ...] = ()
     """What the guest itself said about its failure (console lines), for people."""
+    choices: tuple[int, ...] = ()
+    """The answers of all CHOOSE ops, in their order."""
 
 
 class Verdict(StrEnum):
@@ -84,8 +84,6 @@ class Certificate(msgspec.Struct, frozen=True):
     """What the search's own tables take."""
     peak_bytes: int
     """Largest memory of the whole process so far."""
-    string_stores: str = "in-order"
-    """`any-order` where the stores of one string instruction were tried in other orders as well."""
 
 
 class SearchStats(msgspec.Struct, frozen=True):
@@ -100,6 +98,8 @@ class SearchStats(msgspec.Struct, frozen=True):
     seconds: float
     certificate: Certificate | None = None
     """Of a search over interleavings; None for scripts and samples."""
+    string_stores: str = "in-order"
+    """`any-order` where the stores of one string instruction came in other orders as well."""
 
 
 class Finding(msgspec.Struct, frozen=True):
