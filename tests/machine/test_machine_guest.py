@@ -406,12 +406,24 @@ STOSD, REP_MOVSB, STD = b"\xab", b"\xf3\xa4", b"\xfd"
         (mov_edi(RING) + STOSD + STOSD, "--"),
         # loop: stosd; loop loop: one instruction each time, and ECX counts down as well.
         (mov_edi(RING) + mov_ecx(3) + STOSD + b"\xe2\xfd", "---"),
+        # mov edx, 3; loop: mov ecx, 1; rep stosb; dec edx; jnz loop: three of one store each.
+        (
+            mov_edi(RING) + b"\xba" + u32(3) + mov_ecx(1) + REP_STOSB + b"\x4a\x75\xf6",
+            "---",
+        ),
+        # Down and out of the ring with ECX = 3, and once more from elsewhere with ECX = 2.
+        (
+            STD
+            + (mov_edi(RING + 1) + mov_ecx(4) + b"\xba" + u32(2) + REP_STOSB)
+            + (mov_edi(RING + 100) + mov_ecx(2) + b"\x4a\x75\xf1"),
+            "-s-s",
+        ),
         # Begins in memory that is not shared.
         (mov_edi(RING - 2) + mov_ecx(4) + REP_STOSB, "-s"),
     ],
     ids=[
         *("stosb", "stosd", "down", "movsb", "twice", "adjoining", "no string instruction"),
-        *("without rep", "a loop", "from outside"),
+        *("without rep", "a loop", "rep in a loop", "out and elsewhere", "from outside"),
     ],
 )
 def test_stores_of_one_string_instruction_say_so(
