@@ -227,3 +227,68 @@ def test_images_are_listed() -> None:
 def test_version_and_schema() -> None:
     assert guestsim("--version").stdout.startswith("guestsim ")
     assert "properties" in guestsim("schema").stdout
+
+
+def test_string_stores_in_any_order(tmp_path: Path) -> None:
+    """The variant that shows them, and a schedule that needs another order than the guest's."""
+    answer, witnesses = tmp_path / "a.json", tmp_path / "w"
+    name = SCENARIOS / "empty-value.toml#any-order"
+    done = guestsim("check", name, "--json", answer, "--witnesses", witnesses)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (result,) = json.loads(answer.read_text())["results"]
+    assert result["search"]["string_stores"] == "any-order"
+    assert result["search"]["complete"]
+    assert all(finding["found"] for finding in result["outcomes"].values())
+
+    hung = Path(result["outcomes"]["hung"]["witness"])
+    again = guestsim("replay", hung)
+    assert again.returncode == 0, again.stderr
+    text = " ".join(again.stdout.split())
+    assert "string stores: rsp_prod next" in text
+    assert "hung: Nobody gets anywhere" in text
+
+    document = json.loads(hung.read_text())
+    assert any(document["choices"])
+    del document["choices"]
+    hung.write_text(json.dumps(document))
+    refused = guestsim("replay", hung)
+    assert refused.returncode == 2
+    assert "the trace is not the recorded one" in refused.stderr
+
+    # In the guest's own order there is no such end.
+    in_order = scenario(
+        tmp_path,
+        "".join(
+            line
+            for line in (SCENARIOS / "empty-value.toml").read_text().splitlines(keepends=True)
+            if not line.startswith("string_stores")
+        ),
+    )
+    done = guestsim("check", f"{in_order}#any-order")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "hung was expected sometimes, but not found" in done.stdout
+
+
+@pytest.mark.parametrize("strategy", ["random", "pct"])
+def test_samples_draw_the_order_of_string_stores(tmp_path: Path, strategy: str) -> None:
+    path = scenario(
+        tmp_path,
+        f"""
+title = "samples"
+[boot]
+chain = ["reset-zero", "frontend"]
+[search]
+strategy = "{strategy}"
+runs = 3
+string_stores = "any-order"
+[expect]
+hung = "never"
+""",
+    )
+    answer, witnesses = tmp_path / "a.json", tmp_path / "w"
+    done = guestsim("check", path, "--json", answer, "--witnesses", witnesses)
+    assert done.returncode == 0, done.stdout + done.stderr
+    files = sorted(witnesses.iterdir())
+    assert any(any(json.loads(file.read_text()).get("choices", ())) for file in files)
+    for file in files:
+        assert guestsim("replay", file).returncode == 0

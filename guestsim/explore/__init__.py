@@ -19,6 +19,7 @@ from guestsim.explore.schedule import (
 from guestsim.explore.script import ScriptStep, script
 from guestsim.explore.search import Search
 from guestsim.explore.strategies import Strategy, execute, fair, pct, random_walk
+from guestsim.explore.string_stores import StringStores
 from guestsim.explore.tso import TsoExecution
 from guestsim.explore.witness import Witness, schedule_of_witness, witness_of
 from guestsim.explore.world import MemoryModel
@@ -44,6 +45,7 @@ __all__ = [
     "Segment",
     "Sighting",
     "Strategy",
+    "StringStores",
     "TsoExecution",
     "Witness",
     "begin_after",

@@ -18,13 +18,15 @@ _SEND = Kind.SEND
 _UNMASK = Kind.UNMASK
 _WAIT = Kind.WAIT
 _HALT = Kind.HALT
+_CHOOSE = Kind.CHOOSE
 
 # Twice as fast as `shared.load`, which has to do with any size.
 _UNPACK = {size: struct.Struct(code).unpack_from for size, code in ((1, "B"), (2, "<H"), (4, "<I"))}
 
 
 def result(memory: bytes | bytearray, op: Op) -> int:
-    """`Event.value` of `op`, were it performed on `memory` now. Changes nothing."""
+    """`Event.value` of `op`, were it performed on `memory` now. Changes nothing. 0 for a CHOOSE,
+    whose answer is not in memory."""
     kind = op.kind
     if kind is _STORE:
         return op.value
@@ -82,7 +84,7 @@ def apply(memory: bytearray, op: Op) -> bool:
             return False
         memory[op.address : end] = value
         return True
-    if kind is _RMW or kind is _FENCE or kind is _HALT:
+    if kind is _RMW or kind is _FENCE or kind is _HALT or kind is _CHOOSE:
         return False
     if kind is _SEND:
         return bool(shared.send(memory, op))

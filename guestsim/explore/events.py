@@ -16,7 +16,8 @@ from guestsim.trace.shared import SHARED_SIZE, field, load
 
 __all__ = ["Matcher", "nearest", "parse_event"]
 
-_KINDS = {kind.name.lower(): kind for kind in Kind}
+# A CHOOSE does nothing that anybody could wait for.
+_KINDS = {kind.name.lower(): kind for kind in Kind if kind is not Kind.CHOOSE}
 _NEED_PLACE = frozenset({Kind.LOAD, Kind.STORE, Kind.RMW})
 _NO_PLACE = frozenset({Kind.FENCE, Kind.HALT})
 _EVENTS = frozenset({Kind.SEND, Kind.WAIT})

@@ -24,7 +24,7 @@ from guestsim.trace.actor import set_fences
 from guestsim.trace.results import Run
 from guestsim.trace.shared import place
 
-__all__ = ["MAX_OPS", "Execution", "Motion", "Observer"]
+__all__ = ["MAX_OPS", "Chooser", "Execution", "Motion", "Observer"]
 
 MAX_OPS = 1_000_000
 """Budget of one execution, in ops, where the caller names none."""
@@ -33,6 +33,9 @@ Observer = Callable[[bytearray, Event], Iterable[Violation] | None]
 """Called with each event and the shared memory as it is before the event's effect, which it must
 not change or keep. May return the rules that the event breaks."""
 
+Chooser = Callable[[Op], int]
+"""Answers a CHOOSE op: 0 to `op.value` - 1."""
+
 # Names of this module, kinds compared by identity and flags as integers: attribute look-ups and
 # the operators of enums would cost more than the ops themselves.
 _LOAD = Kind.LOAD
@@ -40,6 +43,7 @@ _STORE = Kind.STORE
 _RMW = Kind.RMW
 _WAIT = Kind.WAIT
 _HALT = Kind.HALT
+_CHOOSE = Kind.CHOOSE
 _SPURIOUS = int(Flag.SPURIOUS)
 _POLL = int(Flag.POLL)
 _LOCKED = int(Flag.LOCKED)
@@ -104,6 +108,10 @@ class Execution:
         self.after_step: Callable[[Event], None] | None = None
         """Called with the event of each step that reached shared memory, when it is over. May
         `replace`."""
+        self.choose: Chooser = _first_answer
+        """Who answers CHOOSE ops."""
+        self.choices: list[int] = []
+        """The answers so far."""
         self._ended_by = ""
         self._ops: list[tuple[Op, ...]] = []
         self._at: list[int] = []
@@ -121,6 +129,7 @@ class Execution:
         count = len(self.actors)
         self.memory = bytearray(self.initial)
         self.events = []
+        self.choices = []
         self.violations = []
         self.steps = self.performed = self._changed = 0
         self.end = self.outcome = None
@@ -188,10 +197,10 @@ class Execution:
             self._switch(actor, reason)
         self._counts[-1] += 1
         self.steps += 1
-        event = self._perform(actor, op)
+        event = self._choose(actor, op) if kind is _CHOOSE else self._perform(actor, op)
         if kind is _HALT:
             self._halt(actor, op)
-        elif kind is _LOAD or kind is _WAIT or kind is _RMW:
+        elif kind is _LOAD or kind is _WAIT or kind is _RMW or kind is _CHOOSE:
             self._answer(actor, op, event.value)
         else:
             at += 1
@@ -263,6 +272,7 @@ class Execution:
             ),
             violations=tuple(self.violations),
             reasons=tuple(self._reasons),
+            choices=tuple(self.choices),
         )
 
     def situation(self) -> str:
@@ -277,7 +287,7 @@ class Execution:
     def _accept(self, actor: int, burst: Burst) -> None:
         ops, point = burst
         kind = ops[-1].kind if ops else None
-        if not (kind is _LOAD or kind is _WAIT or kind is _RMW or kind is _HALT):
+        if not (kind is _LOAD or kind is _WAIT or kind is _RMW or kind is _HALT or kind is _CHOOSE):
             raise InternalError(f"{self.names[actor]}: a burst ends with an answered op or a HALT")
         self._ops[actor] = ops
         self._at[actor] = 0
@@ -301,6 +311,19 @@ class Execution:
         self.performed += 1
         if op.kind is not _LOAD and apply(memory, op):
             self._changed = self.performed
+        return event
+
+    def _choose(self, actor: int, op: Op) -> Event:
+        answer = self.choose(op)
+        if not 0 <= answer < op.value:
+            raise InternalError(f"{self.names[actor]}: {answer} is no answer to {op!r}")
+        self.choices.append(answer)
+        event = Event(self.names[actor], op, answer)
+        if self.recording:
+            self.events.append(event)
+        self.performed += 1
+        # Another answer may lead out of a round: whoever goes round has to begin anew.
+        self._changed = self.performed
         return event
 
     def _report(self, found: Iterable[Violation], step: int) -> None:
@@ -391,6 +414,11 @@ class Execution:
 
     def _give_up(self) -> None:
         self.end = _inconclusive(f"the budget of {self.max_ops} ops is used up: {self.situation()}")
+
+
+def _first_answer(op: Op) -> int:
+    del op
+    return 0
 
 
 def _inconclusive(message: str) -> End:

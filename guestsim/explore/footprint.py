@@ -2,7 +2,8 @@
 
 Alone, an actor does one thing: every load has one value, and a wait without an event ends without
 it or not at all. So its solo future is one path, which ends (a halt, a wait that nobody ends) or
-goes round for ever. Its footprint is what the ops on that path touch.
+goes round for ever. Its footprint is what the ops on that path touch. At a CHOOSE the path has
+branches, and all of them count.
 """
 
 from __future__ import annotations
@@ -23,6 +24,9 @@ the actor may be one that counts for ever, and never comes back to the same stat
 
 _STORE = int(Kind.STORE)
 _HALT = int(Kind.HALT)
+_CHOOSE = int(Kind.CHOOSE)
+_DEEPEST = 64
+"""Choices on one way; with more, an actor counts as touching everything."""
 
 
 class Footprint(NamedTuple):
@@ -119,6 +123,8 @@ class Footprints:
         )
         self._endless: set[int] = set()
         """Actors that were once given up on: they are not walked again and again."""
+        self._choosing: set[int] = set()
+        """States at a CHOOSE whose branches are being walked."""
         self._same: dict[Footprint, Footprint] = {}
         self._patched: dict[tuple[int, int, int, int], int] = {}
 
@@ -147,7 +153,7 @@ class Footprints:
                 return found
         if actor in self._endless:
             return _EVERYTHING
-        return self._walk(actor, key & self._here[actor])
+        return self._walk(actor, key & self._here[actor])[0]
 
     @property
     def bytes_used(self) -> int:
@@ -170,7 +176,33 @@ class Footprints:
             self._patched[actor, node, run.beyond, bits] = delta
         return delta + (run.beyond - node << self._world.shifts[actor])
 
-    def _walk(self, actor: int, key: int) -> Footprint:  # noqa: PLR0915
+    def _branches(self, actor: int, key: int) -> tuple[int, int, int]:
+        """(touched, written, depends) of all branches of the CHOOSE at which the actor stands."""
+        if key in self._choosing or len(self._choosing) == _DEEPEST:
+            # It can go round by way of its choices.
+            self._endless.add(actor)
+            return (*_EVERYTHING, 0)
+        self._choosing.add(key)
+        touched = written = depends = 0
+        for answer in range(self._solo.op(actor, key).value):
+            after = self._solo.chosen(actor, key, answer)
+            known = self._lookup(actor, after) or self._walk(actor, after)
+            touched |= known[0].touched
+            written |= known[0].written
+            depends |= known[1]
+        self._choosing.discard(key)
+        return touched, written, depends
+
+    def _lookup(self, actor: int, key: int) -> tuple[Footprint, int] | None:
+        node = key >> self._world.shifts[actor] & NODE_MASK
+        for mask, table in self._known[actor].get(node, _NOTHING).items():
+            found = table.get(key & mask)
+            if found is not None:
+                return found, mask
+        return None
+
+    def _walk(self, actor: int, key: int) -> tuple[Footprint, int]:  # noqa: PLR0915
+        """The footprint, and the bits of a key that it depends on."""
         world, shift = self._world, self._world.shifts[actor]
         kinds, touches, known = world.kinds[actor], world.touches[actor], self._known[actor]
         step = self._solo.steps[actor]
@@ -196,6 +228,10 @@ class Footprints:
                 break
             loop = places.get(key, -1)
             if loop >= 0:
+                break
+            if kind == _CHOOSE:
+                path.append((node, key, 0, 0, 0))
+                touched, written, depends = self._branches(actor, key)
                 break
             if len(path) > _LONGEST:
                 self._endless.add(actor)
@@ -231,7 +267,7 @@ class Footprints:
                 result = Footprint(touched, written)
             result = self._same.setdefault(result, result)
             known.setdefault(node, {}).setdefault(depends, {})[key & depends] = result
-        return result
+        return self._same.setdefault(result, result), depends
 
 
 _NOTHING: dict[int, dict[int, Footprint]] = {}

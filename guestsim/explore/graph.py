@@ -37,6 +37,8 @@ class Move(NamedTuple):
     """The actor that moves; behind them all, the store buffers."""
     is_run: bool
     """The turn passes to `mover`, and it moves up to an op that matters to the other."""
+    answer: int = 0
+    """Where the move is a CHOOSE."""
 
 
 class Graph:
@@ -60,6 +62,9 @@ class Graph:
         """For each stop, where the actor's run leads if the turn passes to it: see `search`."""
         self.room = 0
         """States that the arrays have room for: they grow by many at a time."""
+        self.choices: dict[int, list[int]] = {}
+        """By `state * movers + actor`, for an actor at a CHOOSE: the states that the answers from 1
+        on lead to. `moves` has that of 0."""
 
     def add(self, key: int) -> int:
         """A new state."""
@@ -86,7 +91,8 @@ class Graph:
     def transitions(self) -> int:
         """Moves that were tried and possible, ends included."""
         both = self.moves, self.runs
-        return sum(1 for moves in both for move in moves if move >= 0 or move == ENDED)
+        made = sum(1 for moves in both for move in moves if move >= 0 or move == ENDED)
+        return made + sum(map(len, self.choices.values()))
 
     def doomed(self) -> bytearray:
         """For each state, 1 if no execution from it ends: all of its future is explored, and there
@@ -99,7 +105,8 @@ class Graph:
         columns = [self.moves[mover :: self.movers] for mover in range(self.movers)]
         if any(move != UNKNOWN for move in self.runs):
             columns += [self.runs[actor :: self.actors] for actor in range(self.actors)]
-        # Numbers rise or fall along most ways, so a few sweeps to and fro find most of them.
+        # Numbers rise or fall along most ways, so a few sweeps to and fro find most of them; what
+        # only a choice leads to is left to the end.
         left: list[int] = list(range(count))
         known = 2 * count
         while known - len(left) > known // 16:
@@ -115,6 +122,9 @@ class Graph:
         for state in states:
             moves = self.moves[state * self.movers : (state + 1) * self.movers]
             moves += self.runs[state * self.actors : (state + 1) * self.actors]
+            if self.choices:
+                for actor in range(self.actors):
+                    moves.extend(self.choices.get(state * self.movers + actor, ()))
             for move in moves:
                 if hopeful[move]:
                     todo.append(state)
@@ -135,25 +145,28 @@ class Graph:
     def path(self, stop: int) -> list[Move]:
         """The way from the start to `stop`, in order."""
         moves = []
-        actors, movers = self.actors, self.movers
+        actors = self.actors
         while (before := self.parents[stop]) != NONE:
             if before < NONE:
                 before = -2 - before
                 moves.append(Move(before, 1 - before % actors, True))
             else:
-                state, actor = divmod(before, actors)
                 after, then = divmod(stop, actors)
-                if then == actor:
-                    first = state * movers
-                    mover = next(
-                        mover
-                        for mover in (actor, *range(actors, movers))
-                        if self.moves[first + mover] == after
-                    )
-                    moves.append(Move(before, mover, False))
+                if then == before % actors:
+                    moves.append(self._between(before, after))
             stop = before
         moves.reverse()
         return moves
+
+    def _between(self, stop: int, after: int) -> Move:
+        """The move from `stop` to the state `after` that is not the turn passing."""
+        state, actor = divmod(stop, self.actors)
+        first = state * self.movers
+        for mover in (actor, *range(self.actors, self.movers)):
+            if self.moves[first + mover] == after:
+                return Move(stop, mover, False)
+        answer = 1 + self.choices[first + actor].index(after)
+        return Move(stop, actor, False, answer)
 
     def arrival(self, state: int) -> int:
         """The stop at which the state was visited first."""
@@ -169,7 +182,8 @@ class Graph:
         containers = sys.getsizeof(self.keys) + sys.getsizeof(self.ids)
         # A key, and its number as an object of its own.
         objects = sum(map(sys.getsizeof, self.keys)) + 28 * len(self.keys)
-        return arrays + containers + objects
+        choices = sum(map(sys.getsizeof, self.choices.values())) + sys.getsizeof(self.choices)
+        return arrays + containers + objects + choices
 
 
 def _sweep(states: list[int], columns: list[array[int]], hopeful: bytearray) -> list[int]:

@@ -10,6 +10,8 @@ because a halt itself never floats, and an op before the other's halt changes no
 
 Where rules are checked, an op also reads what they look at, so that their verdicts are the same.
 
+A CHOOSE does not float: it has more than one future. All of them count for the other's ops.
+
 An op must not be put off for ever. A state in which nothing floats is expanded fully, and floating
 comes to an end: where an actor floats in a circle, it stops at one state of that circle, always
 the same. Exact for two actors. With more, the others' joint future would be needed: nothing floats.
@@ -34,6 +36,9 @@ __all__ = ["Closure", "Log"]
 _STORE = int(Kind.STORE)
 _WAIT = int(Kind.WAIT)
 _HALT = int(Kind.HALT)
+_CHOOSE = int(Kind.CHOOSE)
+_STILL = (_HALT, _CHOOSE)
+"""Kinds that never float."""
 
 _ROUNDS = 24
 """Ops that float before circles are looked for."""
@@ -93,7 +98,8 @@ class Closure:
         return key
 
     def run(self, actor: int, key: int, log: Log | None = None) -> int:
-        """`actor` moves on, up to and including an op that does not commute with the other's next.
+        """`actor` moves on, up to and including an op that does not commute with the other's next,
+        or up to a CHOOSE.
 
         For two actors, under sc. `HALTED` if it halts before, `BLOCKED` if it never gets to one.
         """
@@ -115,6 +121,8 @@ class Closure:
                     continue
             elif kind == _HALT:
                 self.halted_at = world.op(actor, key)
+            elif kind == _CHOOSE:
+                return key  # as if it mattered
             touch = touches[node]
             count += 1
             if count > _ROUNDS:
@@ -167,7 +175,7 @@ class Closure:
         node = key >> shift & NODE_MASK
         if not key & buffer:
             kind = kinds[node]
-            if kind == _HALT or (kind == _WAIT and world.sleeps(actor, key)):
+            if kind in _STILL or (kind == _WAIT and world.sleeps(actor, key)):
                 return key
         other = self._footprints.of(1 - actor, key)
         touched, written = other
@@ -199,7 +207,7 @@ class Closure:
                     return key
                 key = moved
                 continue
-            if kind == _HALT:
+            if kind in _STILL:
                 return key
             touch = touches[node]
             if touch[1] & touched or touch[0] & written:

@@ -13,6 +13,7 @@ from guestsim.trace import Event, Op, Violation
 __all__ = [
     "BLOCKED",
     "BUFFER_BITS",
+    "CHOICE",
     "DEFAULT_BUFFER",
     "DRY",
     "HALTED",
@@ -36,7 +37,9 @@ HALTED = -3
 """The actor's op is a HALT: the execution ends."""
 DRY = -4
 """A store buffer without a store in it cannot be drained."""
-SLEEPING = -5
+CHOICE = -5
+"""The actor's op is a CHOOSE: `World.chosen` says where each answer leads."""
+SLEEPING = -6
 """A key k as `SLEEPING - k`: the actor moves to it by ending its wait without an event."""
 
 DEFAULT_BUFFER = 64

@@ -29,6 +29,10 @@ _RAISED = ("evtchn_pending_sel", "evtchn_upcall_pending")
 """What sending an event to the guest, or unmasking it, sets beside its own word."""
 
 
+_NOWHERE = frozenset({Kind.FENCE, Kind.HALT, Kind.CHOOSE})
+"""Kinds that touch no memory."""
+
+
 class TooManyError(Exception):
     """The search needs more numbers than a key has room for. Ends it, incomplete."""
 
@@ -148,7 +152,7 @@ class Parts:
         """What `op` reads and may write; conservative where it depends on values. Of an RMW:
         both halves."""
         kind = op.kind
-        if kind is Kind.FENCE or kind is Kind.HALT or is_yield(op) or self.unheeded(op):
+        if kind in _NOWHERE or is_yield(op) or self.unheeded(op):
             return Touch(0, 0, ())
         own = self.bits(op.address, op.size)
         parts = self.touched(op.address, op.size)

@@ -6,7 +6,7 @@ Shares nothing with the tables of a search but the records, so that each can che
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from guestsim.errors import InternalError
 from guestsim.explore.effects import apply, result
@@ -21,12 +21,16 @@ __all__ = ["Player"]
 class Player:
     """One execution. Misuse is an `InternalError`."""
 
-    def __init__(self, records: Sequence[Record], memory: bytes, *, tso: bool) -> None:
+    def __init__(
+        self, records: Sequence[Record], memory: bytes, *, tso: bool, choices: Iterable[int] = ()
+    ) -> None:
+        """`choices`: the answers of CHOOSE ops, in their order; 0 where there are no more."""
         self.records = tuple(records)
         self.memory = bytearray(memory)
         self.nodes = [record.first for record in records]
         self.buffers: list[deque[Op]] = [deque() for _ in records]
         self._tso = tso
+        self._choices = deque(choices)
 
     def op(self, actor: int) -> Op:
         """The actor's next op."""
@@ -43,6 +47,8 @@ class Player:
             for store in buffer:
                 overlay(data, op, store)
             return (Event(name, op, int.from_bytes(data, "little")),)
+        if op.kind is Kind.CHOOSE:
+            return (Event(name, op, self._choices[0] if self._choices else 0),)
         if buffer:
             raise InternalError(f"{name}: {op.kind.name} with stores in the buffer")
         value = result(self.memory, op)
@@ -62,6 +68,8 @@ class Player:
             self.buffers[actor].append(op)
         for event in events:
             apply(self.memory, event.op)
+        if op.kind is Kind.CHOOSE and self._choices:
+            self._choices.popleft()
         if op.kind in ANSWERED:
             node = record.after(node, events[0].value)
             if op.kind is Kind.RMW:

@@ -120,6 +120,8 @@ class Record:
         return node
 
     def _answered(self, op: Op, point: Any) -> int:
+        if op.kind is Kind.CHOOSE and op.value < 2:
+            raise InternalError(f"{self.name}: nothing to choose: {op!r}")
         if not self._merge:
             node = self._new(op, END, {})
         else:

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from guestsim.errors import InternalError, ReplayError
 from guestsim.explore.digest import Digest
 from guestsim.explore.events import nearest
-from guestsim.explore.execution import Execution
+from guestsim.explore.execution import Chooser, Execution
 from guestsim.explore.schedule import Image, Schedule, Segment
 from guestsim.explore.strategies import Strategy
-from guestsim.trace import Event, Flag, Kind, is_yield
+from guestsim.trace import Event, Flag, Kind, Op, is_yield
 from guestsim.trace.shared import place
 
 __all__ = ["check_images", "describe", "replay"]
@@ -38,10 +38,10 @@ def check_images(schedule: Schedule, images: Sequence[Image]) -> None:
 def replay(schedule: Schedule, images: Sequence[Image]) -> Strategy:
     """Follow `schedule` to the letter. `ReplayError` where that is not possible.
 
-    Compared are the images (at once), the memory model, who can move at each step, the digest of
-    the trace after each segment, where the schedule has digests (then the execution must record),
-    and the outcome, where it has one. A schedule without an outcome may stop before the end; one
-    with an outcome may not.
+    Compared are the images (at once), the memory model, who can move at each step, whether there is
+    what each choice names, the digest of the trace after each segment, where the schedule has
+    digests (then the execution must record), and the outcome, where it has one. A schedule without
+    an outcome may stop before the end; one with an outcome may not.
     """
     check_images(schedule, images)
 
@@ -55,6 +55,7 @@ def replay(schedule: Schedule, images: Sequence[Image]) -> Strategy:
         if schedule.digests and not execution.recording:
             raise InternalError("comparing digests needs an execution that records its events")
         digest = Digest()
+        execution.choose = _answers(schedule.choices, execution)
         for number, segment in enumerate(schedule.steps, 1):
             first, before = execution.steps + 1, len(execution.events)
             _follow_segment(execution, schedule, number, segment)
@@ -67,6 +68,11 @@ def replay(schedule: Schedule, images: Sequence[Image]) -> Strategy:
                     f"segment {number} (steps {first} to {execution.steps}, {segment.actor}): the "
                     f"trace is not the recorded one; it begins with {shown}"
                 )
+        if len(execution.choices) < len(schedule.choices):
+            raise ReplayError(
+                f"choices: the schedule has {len(schedule.choices)}, the execution made "
+                f"{len(execution.choices)} by the end of the schedule"
+            )
         if schedule.outcome is None:
             return
         if execution.end is None:
@@ -91,11 +97,27 @@ def describe(event: Event) -> str:
     words = [op.kind.name.lower()]
     if op.size:
         words.append(place(op.address, op.size))
-    if op.kind in (Kind.LOAD, Kind.STORE, Kind.RMW):
+    if op.kind is Kind.CHOOSE:
+        words.append(f"{event.value} of 0..{op.value - 1}")
+    elif op.kind in (Kind.LOAD, Kind.STORE, Kind.RMW):
         words.append(f"= {event.value:#x}" if event.value > 0xFFFF else f"= {event.value}")
     elif op.kind is Kind.WAIT and not (event.value or op.flags & Flag.POLL):
         words.append("(spurious end)")
     return " ".join(words)
+
+
+def _answers(choices: Sequence[int], execution: Execution) -> Chooser:
+    def choose(op: Op) -> int:
+        at = len(execution.choices)
+        answer = choices[at] if at < len(choices) else 0
+        if answer >= op.value:
+            raise ReplayError(
+                f"choices[{at}] (step {execution.steps}): {answer}, but there are only {op.value} "
+                "to choose from, counted from 0"
+            )
+        return answer
+
+    return choose
 
 
 def _follow_segment(

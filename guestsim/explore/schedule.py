@@ -75,6 +75,9 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     outcome: Outcome | None = None
     """None: not known, or the execution was cut short; not compared."""
     steps: tuple[Segment, ...]
+    choices: tuple[Annotated[int, msgspec.Meta(ge=0)], ...] = ()
+    """The answers of CHOOSE ops (which order the stores of a string instruction take), in the order
+    of the execution; 0 where there are no more."""
     digests: tuple[Annotated[str, msgspec.Meta(pattern=f"^[0-9a-f]{{{DIGEST_LENGTH}}}$")], ...] = ()
     """One for each segment (`guestsim.explore.digest`), or none: then the trace is not compared."""
 
@@ -102,6 +105,7 @@ def schedule_of(
             Segment(actor, count, reason)
             for (actor, count), reason in zip(run.steps, run.reasons, strict=True)
         ),
+        choices=run.choices,
         digests=digests(run.events, run.steps) if run.events else (),
     )
 
@@ -114,9 +118,10 @@ def format_schedule(schedule: Schedule) -> str:
         if key == "steps":
             # The reason is optional in the file.
             value = [segment[:2] if not segment[2] else segment for segment in value]
-        if key in ("digests", "requests") and not value:
+        if key in ("choices", "digests", "requests") and not value:
             continue
-        lines.append(f"  {json.dumps(key)}: {_lines(value)}")
+        text = json.dumps(value) if key == "choices" else _lines(value)
+        lines.append(f"  {json.dumps(key)}: {text}")
     return "{\n" + ",\n".join(lines) + "\n}\n"
 
 

@@ -26,6 +26,7 @@ from guestsim.explore.graph import ENDED, NONE, STUCK, UNKNOWN, Graph
 from guestsim.explore.macro import Closure
 from guestsim.explore.model import (
     BLOCKED,
+    CHOICE,
     DEFAULT_BUFFER,
     HALTED,
     NODE_MASK,
@@ -239,6 +240,8 @@ class Search:
                         if new <= SLEEPING:
                             yields = True
                             new = SLEEPING - new
+                        elif new == CHOICE:
+                            new = self._choose(stop, turns)
                         elif new == HALTED:
                             self._ended(stop, actor, actor, preemptions, switches)
                         else:
@@ -309,8 +312,8 @@ class Search:
     def _pass_turn(self, stop: int, turns: array[int], preemptions: int, switches: int) -> bool:
         """Let the other actor run from here up to an op that matters to the one that is left.
 
-        False where every op matters, because the one that is left sleeps: it yields here, and
-        would not elsewhere.
+        False where every op matters, because the one that is left sleeps, or goes round by way of
+        a CHOOSE: it yields here, and might not elsewhere.
         """
         graph, world = self.graph, self.world
         state, left = divmod(stop, 2)
@@ -319,7 +322,8 @@ class Search:
         if graph.visits[here] or graph.runs[here] != UNKNOWN:
             return True
         key = graph.keys[state]
-        if world.sleeps(left, key) and world.op(left, key).flags & Flag.SPURIOUS:
+        op = world.op(left, key)
+        if op.kind is Kind.CHOOSE or (world.sleeps(left, key) and op.flags & Flag.SPURIOUS):
             return False
         self._stop, self._mover = stop, RUN
         self._preemptions, self._switches = preemptions, switches
@@ -338,6 +342,26 @@ class Search:
                 graph.parents[after] = -2 - stop
                 turns.append(after)
         return True
+
+    def _choose(self, stop: int, turns: array[int]) -> int:
+        """The actor's moves by its CHOOSE: all answers but 0 begin ways of their own. The key after
+        0."""
+        graph, world = self.graph, self.world
+        count = graph.actors
+        state, actor = divmod(stop, count)
+        key = graph.keys[state]
+        others = graph.choices.setdefault(state * graph.movers + actor, [])
+        if not others:
+            for answer in range(1, world.op(actor, key).value):
+                new = self.closure.settle(world.chosen(actor, key, answer))
+                known = graph.ids.get(new)
+                others.append(graph.add(new) if known is None else known)
+        for then in others:
+            after = then * count + actor
+            if not graph.visits[after]:
+                graph.parents[after] = stop
+                turns.append(after)
+        return world.chosen(actor, key, 0)
 
     def _drain(self, stop: int, turns: array[int]) -> None:
         """The moves of the store buffers, whoever's turn it is."""

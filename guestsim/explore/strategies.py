@@ -6,16 +6,17 @@ one method whose values Python promises to keep for a given seed.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from random import Random
 
 from guestsim.errors import InputError, InternalError
-from guestsim.explore.execution import MAX_OPS, Execution, Motion, Observer
-from guestsim.trace import Actor, Kind, is_yield
+from guestsim.explore.execution import MAX_OPS, Chooser, Execution, Motion, Observer
+from guestsim.trace import Actor, Kind, Op, is_yield
 from guestsim.trace.results import Run
 
 __all__ = [
     "Strategy",
+    "answers",
     "execute",
     "fair",
     "next_in_turn",
@@ -47,6 +48,24 @@ def execute(
     execution.start()
     strategy(execution)
     return execution.result()
+
+
+def answers(choices: Iterable[int]) -> Chooser:
+    """Answer CHOOSE ops by this list, and by 0 once it is used up."""
+    left = iter(choices)
+
+    def choose(op: Op) -> int:
+        del op
+        return next(left, 0)
+
+    return choose
+
+
+def _by_lot(draw: Callable[[], float]) -> Chooser:
+    def choose(op: Op) -> int:
+        return int(draw() * op.value)
+
+    return choose
 
 
 def useful(execution: Execution, actor: int, at_least: Motion = Motion.FREE) -> bool:
@@ -100,7 +119,7 @@ def next_in_turn(execution: Execution, first: int) -> tuple[int, Motion]:
 
 
 def random_walk(seed: int, *, spurious: bool = True) -> Strategy:
-    """At each step, any of those who can move, each as likely.
+    """At each step, any of those who can move, each as likely; so are the answers of a CHOOSE.
 
     With `spurious`, a wait that may end without its event counts as being able to move; otherwise
     it does so only when nobody else has use for a move.
@@ -108,6 +127,7 @@ def random_walk(seed: int, *, spurious: bool = True) -> Strategy:
 
     def walk(execution: Execution) -> None:
         draw = Random(seed).random  # noqa: S311 (a walk, not a secret)
+        execution.choose = _by_lot(draw)
         everyone = range(len(execution.names))
         while execution.end is None:
             if spurious:
@@ -127,7 +147,7 @@ def pct(seed: int, depth: int, length: int) -> Strategy:
     point, a step drawn from 1 to `length - 1`, the one that has just moved falls below everybody
     who has not fallen yet, and whoever is next moves at once, even if that ends its wait
     spuriously: other domains' work may wake a daemon at any time. At other times a wait ends
-    spuriously only when nobody can move otherwise.
+    spuriously only when nobody can move otherwise. A CHOOSE is answered at random.
 
     `length` is the expected number of steps: take it from a first run (the sum of `Run.steps`
     under `fair`). A bug that needs `depth` ordering constraints is found with a probability of at
@@ -141,6 +161,7 @@ def pct(seed: int, depth: int, length: int) -> Strategy:
 
     def prioritised(execution: Execution) -> None:
         draw = Random(seed).random  # noqa: S311 (a walk, not a secret)
+        execution.choose = _by_lot(draw)
         everyone = range(len(execution.names))
         priorities = [depth + draw() for _ in everyone]
         changes: dict[int, int] = {}

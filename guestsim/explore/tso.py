@@ -70,7 +70,9 @@ class TsoExecution(Execution):
         buffer = self._buffers[actor]
         if buffer:
             kind = super().peek(actor).kind
-            return kind is Kind.LOAD or (kind is Kind.STORE and len(buffer) < self._bound)
+            if kind is Kind.STORE:
+                return len(buffer) < self._bound
+            return kind in (Kind.LOAD, Kind.CHOOSE)
         return super().enabled(actor)
 
     def motion(self, actor: int) -> Motion:

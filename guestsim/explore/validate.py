@@ -39,10 +39,10 @@ def validate(search: Search, actors: Sequence[Actor], seeds: Sequence[int]) -> i
             assert mover is not None
             execution.step(mover)
             recorded += events
-        begun = execution.steps
+        begun, chosen = execution.steps, len(execution.choices)
         execution.max_ops = execution.performed + MAX_OPS
         random_walk(seed)(execution)
-        recorded += _recorded(search, execution, begun)
+        recorded += _recorded(search, execution, begun, chosen)
         for number, (live, known) in enumerate(zip_longest(execution.events, recorded), 1):
             if live != known:
                 raise InternalError(
@@ -59,9 +59,15 @@ def _execution(search: Search, actors: Sequence[Actor]) -> Execution:
     return Execution(actors, search.memory)
 
 
-def _recorded(search: Search, execution: Execution, begun: int) -> list[Event]:
-    """What the record makes of the execution's steps but for the first `begun`."""
-    player = Player(search.records, search.first_memory, tso=search.world.tso)
+def _recorded(search: Search, execution: Execution, begun: int, chosen: int) -> list[Event]:
+    """What the record makes of the execution's steps but for the first `begun`, which have made
+    `chosen` choices."""
+    player = Player(
+        search.records,
+        search.first_memory,
+        tso=search.world.tso,
+        choices=execution.choices[chosen:],
+    )
     count = len(search.records)
     movers = {name: number for number, name in enumerate(execution.names)}
     events: list[Event] = []

@@ -20,14 +20,14 @@ from guestsim.explore.effects import apply
 from guestsim.explore.execution import Execution, Observer
 from guestsim.explore.graph import NONE, Move
 from guestsim.explore.macro import Log
-from guestsim.explore.model import HALTED, SLEEPING, Rules
+from guestsim.explore.model import CHOICE, HALTED, SLEEPING, Rules
 from guestsim.explore.options import RUN, Sighting
 from guestsim.explore.player import Player
 from guestsim.explore.schedule import Image, Schedule, Segment
 from guestsim.explore.search import Search
-from guestsim.explore.strategies import fair
+from guestsim.explore.strategies import answers, fair
 from guestsim.explore.tso import DRAIN, TsoExecution
-from guestsim.trace import Actor, Event, Outcome, Violation
+from guestsim.trace import Actor, Event, Kind, Outcome, Violation
 from guestsim.trace.results import Run
 
 __all__ = ["Witness", "observer_of", "schedule_of_witness", "witness_of"]
@@ -55,6 +55,8 @@ class Witness(msgspec.Struct, frozen=True):
     """The live execution. Its `outcome` is None for a broken rule, and for a hang in which shared
     memory keeps changing for ever: no single execution can show that."""
     violation: Violation | None = None
+    choices: tuple[int, ...] = ()
+    """The answers of all CHOOSE ops, in their order."""
 
 
 def witness_of(
@@ -69,15 +71,16 @@ def witness_of(
 
     `actors` are started afresh. InternalError where the live execution is another.
     """
-    flat = _flat(search, sighting, to_end=outcome is Outcome.HUNG or rule is not None)
+    flat, choices = _flat(search, sighting, to_end=outcome is Outcome.HUNG or rule is not None)
     rules = search.rules
-    played = _Played(search, flat, rule)
+    played = _Played(search, flat, rule, choices)
     if outcome is not Outcome.HUNG and rule is None:
         op = played.events[-1].op if played.events else None
         if op is None or op.end is None or op.end.outcome is not outcome:
             raise InternalError(f"the search's way to {outcome} ends otherwise: {op!r}")
     execution = _execution(search, actors, observer_of(rules) if rules and rule else None)
     execution.start()
+    execution.choose = answers(played.choices)
     hang = outcome is Outcome.HUNG
     for name, count in played.steps:
         mover = execution.index(name)
@@ -95,7 +98,8 @@ def witness_of(
     if hang:
         _go_round(execution)
         if execution.outcome is Outcome.HUNG:
-            played = _Played(search, _as_log(search, execution), None)
+            after = execution.choices[len(played.choices) - len(choices) :]
+            played = _Played(search, _as_log(search, execution), None, after)
         else:
             execution.events = execution.events[:known]
     elif rule is None and execution.outcome is not outcome:
@@ -114,6 +118,7 @@ def witness_of(
         digests=played.digests,
         run=run,
         violation=violation,
+        choices=played.choices,
     )
 
 
@@ -162,6 +167,7 @@ def schedule_of_witness(
         outcome=witness.run.outcome,
         steps=tuple(Segment(name, count) for name, count in witness.steps),
         digests=witness.digests,
+        choices=witness.choices,
     )
 
 
@@ -187,13 +193,15 @@ def _reason(name: str) -> str:
     return "the buffer drains" if name.endswith(DRAIN) else "witness"
 
 
-def _flat(search: Search, sighting: Sighting, *, to_end: bool) -> Log:
-    """All steps on the way to the sighting. `to_end`: those that were put off as well."""
+def _flat(search: Search, sighting: Sighting, *, to_end: bool) -> tuple[Log, list[int]]:
+    """All steps on the way to the sighting, and the answers of CHOOSE ops. `to_end`: the steps that
+    were put off as well."""
     graph, world, closure = search.graph, search.world, search.closure
     actors = graph.actors
     flat: Log = []
     put_off: list[Log] = [[] for _ in range(actors)]
     floated: Log = []
+    choices: list[int] = []
 
     def float_in(current: int) -> None:
         for step in floated:
@@ -221,6 +229,9 @@ def _flat(search: Search, sighting: Sighting, *, to_end: bool) -> Log:
                 flat.append((move.mover, False, 1))
         elif move.mover < actors:
             new = world.steps[move.mover](key)
+            if new == CHOICE:
+                new = world.chosen(move.mover, key, move.answer)
+                choices.append(move.answer)
             flat.append((move.mover, False, 1))
         else:
             new = world.drain(owner, key)
@@ -234,7 +245,7 @@ def _flat(search: Search, sighting: Sighting, *, to_end: bool) -> Log:
     if to_end:
         for actor in range(actors):
             flush(actor)
-    return flat
+    return flat, choices
 
 
 def _moves(search: Search, sighting: Sighting) -> list[Move]:
@@ -255,7 +266,8 @@ def _settled(search: Search, key: int, log: Log) -> int:
 class _Played:
     """The steps as a schedule, and the trace that they give on the record."""
 
-    def __init__(self, search: Search, flat: Log, rule: str | None) -> None:
+    def __init__(self, search: Search, flat: Log, rule: str | None, choices: Sequence[int]) -> None:
+        """`choices`: those from where the search begins."""
         self.steps: Steps = []
         self.events: list[Event] = []
         self.boundaries: list[int] = []
@@ -269,7 +281,7 @@ class _Played:
                 return
             for event in events:
                 apply(memory, event.op)
-        player = Player(search.records, search.first_memory, tso=search.world.tso)
+        player = Player(search.records, search.first_memory, tso=search.world.tso, choices=choices)
         names = search.world.names
         for actor, is_drain, count in flat:
             for _ in range(count):
@@ -301,6 +313,11 @@ class _Played:
             self.steps.append((name, 1))
             self.boundaries.append(len(self.events))
         return broken
+
+    @property
+    def choices(self) -> tuple[int, ...]:
+        """The answers of all CHOOSE ops, in their order."""
+        return tuple(event.value for event in self.events if event.op.kind is Kind.CHOOSE)
 
     @property
     def switches(self) -> int:

@@ -10,9 +10,9 @@ all that a move costs once it is known.
 Memory models: under `sc` a store is in memory at once. Under `tso` it goes to the actor's store
 buffer, a queue; its head is written to memory (drained) at any later time, as a move of its own.
 Loads take each byte from the newest store to it in the own buffer, else from memory. Every other op
-needs the own buffer empty. A buffer has a bound: where it is full, a store waits. Stores of one
-actor reach memory in the order of its program, those of string instructions too. Rules see a store
-when it reaches memory.
+but a CHOOSE needs the own buffer empty. A buffer has a bound: where it is full, a store waits.
+Stores of one actor reach memory in the order in which it makes them (that of its program, but for
+`guestsim.explore.string_stores`). Rules see a store when it reaches memory.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from guestsim.explore.judge import Judge
 from guestsim.explore.model import (
     BLOCKED,
     BUFFER_BITS,
+    CHOICE,
     DEFAULT_BUFFER,
     DRY,
     HALTED,
@@ -55,8 +56,12 @@ _RMW = Kind.RMW
 _FENCE = Kind.FENCE
 _WAIT = Kind.WAIT
 _HALT = Kind.HALT
+_CHOOSE = Kind.CHOOSE
 
 _SPURIOUS, _POLL, _CONSUME = int(Flag.SPURIOUS), int(Flag.POLL), int(Flag.CONSUME)
+
+_SLOW = frozenset({Kind.WAIT, Kind.HALT, Kind.CHOOSE})
+"""Kinds whose moves are not remembered."""
 
 _HARMLESS = frozenset({Kind.SEND, Kind.WAIT})
 """What may be done at an event word that nobody heeds."""
@@ -165,7 +170,7 @@ class World:
             if self.tso and op.kind is _LOAD:
                 mask |= self.buffer_masks[actor]
             masks.append(mask)
-            tables.append(None if op.kind is _WAIT or op.kind is _HALT else {})
+            tables.append(None if op.kind in _SLOW else {})
             push.append({} if op.kind is _STORE else None)
             sleeps.append(self._sleep(op) if op.kind is _WAIT else None)
 
@@ -224,7 +229,7 @@ class World:
     def _step(self, actor: int) -> Callable[[int], int]:
         shift, tables, masks = self.shifts[actor], self._tables[actor], self._masks[actor]
         mask = NODE_MASK
-        learn, slow = self._learn, self._wait_or_halt
+        learn, slow = self._learn, self._slow_step
 
         def step(key: int) -> int:
             node = key >> shift & mask
@@ -249,7 +254,7 @@ class World:
             kind = kinds[node]
             if kind == 1:
                 return self._pushed(actor, node, key, push[node])
-            if kind != 0 and key & buffer:
+            if kind != 0 and key & buffer and kind != _CHOOSE:
                 return HELD
             return plain(key)
 
@@ -321,8 +326,18 @@ class World:
             return False
         return not sleep.size or not self.parts.read(key, sleep.address, sleep.size) & sleep.value
 
-    def _wait_or_halt(self, actor: int, node: int, key: int) -> int:
+    def chosen(self, actor: int, key: int, answer: int) -> int:
+        """The key after `answer` to the CHOOSE at which the actor stands."""
+        node = self.node(actor, key)
+        new = key + self._to(actor, node, answer)
+        if self.ruled[actor][node]:
+            new += self._see(key, Event(self.names[actor], self.records[actor].ops[node], answer))
+        return new
+
+    def _slow_step(self, actor: int, node: int, key: int) -> int:
         op = self.records[actor].ops[node]
+        if op.kind is _CHOOSE:
+            return CHOICE
         if op.kind is _HALT:
             if self.judge is not None:
                 self.judge.see_end(key, Event(self.names[actor], op))

@@ -91,6 +91,9 @@ class Guest:
         self.keep_states = False
         """Whether points come with the state that they stand for."""
         self._fences = False
+        self.mark_strings = False
+        """Whether stores of one string instruction say so (`Flag.STRING`)."""
+        self._left = 0  # ECX at the latest store, where they do
         self._platform = Platform(self._profile)
         self._memory = Memory(self.is_ram, self._profile.memory)
         self._tracker = Tracker(self._memory, (RING_PAGE,))
@@ -453,7 +456,8 @@ class Guest:
             place = place_of(address)
         site = self._sites.get((self._stage, pc)) or self._site(pc)
         if self._locked is None:
-            self._ops.append(Op(_STORE, place, size, value, site))
+            flags = self._string_flag(place, size, pc) if self.mark_strings else Flag.NONE
+            self._ops.append(Op(_STORE, place, size, value, site, flags))
             self._unfenced = self.fences
             return
         flags = Flag.LOCKED if self._locked == (pc, place) else Flag.NONE
@@ -503,6 +507,17 @@ class Guest:
             "no verdict. Where an image keeps data below its stack pointer, its stack must not be "
             "called `stack`"
         )
+
+    def _string_flag(self, place: int, size: int, pc: int) -> Flag:
+        """STRING where a store goes on with the string instruction that made the one before it: the
+        same instruction, the place next to it, and ECX one less."""
+        before, self._left = self._left, self._engine.get(x86.UC_X86_REG_ECX)
+        last = self._ops[-1] if self._ops else None
+        if last is None or last.site.pc != pc or self._left != before - 1:
+            return Flag.NONE
+        if last.size != size or abs(place - last.address) != size:
+            return Flag.NONE
+        return Flag.STRING if self._engine.instruction(pc).repeats_store else Flag.NONE
 
     def port_in(self, port: int, size: int) -> int:
         """IN."""

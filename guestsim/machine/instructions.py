@@ -58,6 +58,8 @@ class Instruction(NamedTuple):
     """The only general-register instruction that accesses 8 bytes at once."""
     loads_once: bool
     """It loads at most one word, and stores nowhere but there, or is MOVS."""
+    repeats_store: bool
+    """REP MOVS or REP STOS."""
 
     def __str__(self) -> str:
         return f"{self.text} ({self.code.hex(' ')})"
@@ -79,8 +81,9 @@ def decode(code: bytes, bits: int = 32) -> Instruction:
             _is_atomic(mnemonic, operands),
             name == "cmpxchg8b",
             name in _LOADS_ONCE,
+            mnemonic.startswith("rep") and name[:4] in ("movs", "stos"),
         )
-    return Instruction("(bad)", bytes(code[:LONGEST]), False, False, False)
+    return Instruction("(bad)", bytes(code[:LONGEST]), False, False, False, False)
 
 
 def special(code: bytes, bits: int, *, ordering: bool) -> list[int]:

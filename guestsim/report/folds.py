@@ -90,7 +90,7 @@ def _interesting(run: Run, now: Replay, marks: Iterable[Mark]) -> frozenset[int]
     connection: dict[str, int] = {}
     for step, event in enumerate(run.events):
         op = event.op
-        if op.kind is Kind.HALT:
+        if op.kind is Kind.HALT or (op.kind is Kind.CHOOSE and event.value):
             found.add(step)
         elif op.kind in (Kind.LOAD, Kind.STORE):
             field = shared.field(op.address)

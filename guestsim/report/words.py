@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from guestsim.report.replay import GUEST, touched, value_of, whole
 from guestsim.report.text import data_words, safe
-from guestsim.trace import Event, Flag, Kind, Op, Outcome, Site, is_yield, shared
+from guestsim.trace import MEANING, Event, Flag, Kind, Op, Outcome, Site, is_yield, shared
 from guestsim.trace.wire import INDICES, RING_ERRORS, RING_SIZE
 
 __all__ = ["Role", "Unit", "name_of", "units"]
@@ -25,6 +25,8 @@ class Role(StrEnum):
     FIELD = "field"
     EVENT = "event"
     FENCE = "fence"
+    CHOICE = "choice"
+    """Not an access: which of several orders the accesses behind it take."""
     HALT = "halt"
     GIVES_UP = "gives up"
 
@@ -65,7 +67,7 @@ def units(
     while step < len(events):
         end, text, role = _unit(events, step, names, stops)
         event = events[step]
-        if event.op.note:
+        if event.op.note and role is not Role.CHOICE:
             text += f" · {safe(event.op.note)}"
         found.append(Unit(step, end, event.actor, event.op.site, text, role))
         step = end
@@ -218,6 +220,8 @@ def _single(event: Event, names: Mapping[str, str]) -> tuple[str, Role]:
         return "fence", Role.FENCE
     if op.kind is Kind.HALT:
         return _halt(op)
+    if op.kind is Kind.CHOOSE:
+        return _choice(event), Role.CHOICE
     if op.kind in (Kind.SEND, Kind.UNMASK, Kind.WAIT):
         return _channel(event, names), Role.EVENT
     name, value = _name(op), _value(event)
@@ -225,6 +229,13 @@ def _single(event: Event, names: Mapping[str, str]) -> tuple[str, Role]:
         role = Role.LOOK if touched(op) else Role.FIELD
         return f"load {name} → {value}", role
     return f"store {name} = {value}", Role.INDEX if touched(op) else Role.FIELD
+
+
+def _choice(event: Event) -> str:
+    meanings = event.op.note.split(MEANING)
+    if event.value < len(meanings) and meanings[event.value]:
+        return safe(meanings[event.value])
+    return f"choice {event.value} of 0..{event.op.value - 1}"
 
 
 def _halt(op: Op) -> tuple[str, Role]:

@@ -60,6 +60,7 @@ def check_by_samples(
         transitions=None,
         executions=total,
         seconds=round(time.perf_counter() - started, 3),
+        string_stores=str(scenario.search.string_stores),
     )
     return judge(scenario, evidence, stats, every=every, rules=_RULES)
 

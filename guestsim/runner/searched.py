@@ -80,6 +80,7 @@ def check_by_search(
         executions=None,
         seconds=round(time.perf_counter() - started, 3),
         certificate=_certificate(found, setup),
+        string_stores=str(scenario.search.string_stores),
     )
     names = tuple(rule.name for rule in ALL if rule.name in judged or rule.name in evidence.broken)
     return judge(scenario, evidence, stats, every=certificate.complete, rules=names)

@@ -10,12 +10,13 @@ from guestsim.abi.xs_wire import XENSTORE_RING_SIZE, Interface
 from guestsim.daemon import DaemonConfig, make
 from guestsim.errors import InputError, MissingImageError
 from guestsim.explore import Image as ScheduledImage
+from guestsim.explore import StringStores
 from guestsim.machine.guest import Guest, Stage
 from guestsim.machine.image import Image, load_image
 from guestsim.machine.images import find_image
 from guestsim.runner.platform import profile_of
 from guestsim.runner.requests import requests_of_firmware, requests_of_frontend, toolstack_store
-from guestsim.scenario import Daemon, Ring, Scenario, Wakes
+from guestsim.scenario import Daemon, Ring, Scenario, StringOrder, Wakes
 from guestsim.scenario import Stage as ScenarioStage
 from guestsim.trace import Actor, shared
 from guestsim.xenstore import build_store
@@ -39,7 +40,8 @@ class Setup:
     @property
     def actors(self) -> tuple[Actor, ...]:
         """In the order of the schedule's priorities."""
-        return self.guest, self.daemon
+        guest = StringStores(self.guest) if self.guest.mark_strings else self.guest
+        return guest, self.daemon
 
     @property
     def scheduled_images(self) -> tuple[ScheduledImage, ...]:
@@ -64,6 +66,7 @@ def set_up(scenario: Scenario, images: Mapping[str, Path] | None = None) -> Setu
         for image, stage in zip(chain, scenario.boot.stages, strict=True)
     ]
     guest = Guest(stages, scenario.ring.port, profile_of(scenario), scenario.boot.budget)
+    guest.mark_strings = scenario.search.string_stores is StringOrder.ANY_ORDER
     model = scenario.daemon.model
     mistake = scenario.daemon.mistake
     config = DaemonConfig(

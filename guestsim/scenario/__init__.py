@@ -24,6 +24,7 @@ from guestsim.scenario.models import (
     Stage,
     Step,
     Strategy,
+    StringOrder,
     Wakes,
 )
 from guestsim.scenario.platform import (
@@ -63,6 +64,7 @@ __all__ = [
     "Stage",
     "Step",
     "Strategy",
+    "StringOrder",
     "Until",
     "Wakes",
     "find",

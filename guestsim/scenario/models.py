@@ -39,6 +39,7 @@ __all__ = [
     "Stage",
     "Step",
     "Strategy",
+    "StringOrder",
     "Variant",
     "Wakes",
 ]
@@ -96,6 +97,13 @@ class MemoryModel(StrEnum):
     TSO = "tso"
     BOTH = "sc+tso"
     """Two scenarios, one for each."""
+
+
+class StringOrder(StrEnum):
+    """In which order the stores of one string instruction reach memory."""
+
+    IN_ORDER = "in-order"
+    ANY_ORDER = "any-order"
 
 
 class Runner(StrEnum):
@@ -289,6 +297,10 @@ class Search(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     memory_model: Annotated[
         MemoryModel, Meta(description="In which order stores become visible.")
     ] = MemoryModel.SC
+    string_stores: Annotated[
+        StringOrder,
+        Meta(description="The same for the stores of one string instruction (rep stos, rep movs)."),
+    ] = StringOrder.IN_ORDER
     script: Annotated[
         tuple[Step, ...],
         Meta(

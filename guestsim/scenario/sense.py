@@ -33,6 +33,7 @@ from guestsim.scenario.models import (
     Stage,
     Step,
     Strategy,
+    StringOrder,
     feature_bit,
 )
 from guestsim.scenario.platform import (
@@ -185,6 +186,11 @@ def _check_search(search: Search, boot: Boot) -> None:
         raise Problem(
             ("search", "memory_model"),
             f'"{search.memory_model}" is for exhaustive and bounded; {search.strategy} is under sc',
+        )
+    if search.string_stores is StringOrder.ANY_ORDER and search.strategy is Strategy.SCRIPT:
+        raise Problem(
+            ("search", "string_stores"),
+            '"any-order" is for strategies that try more than one order; a script is in-order',
         )
     stages = tuple(dict.fromkeys(stage.name for stage in boot.stages))
     for index, step in enumerate(search.script):

@@ -2,6 +2,7 @@
 
 from guestsim.trace.actor import Actor, Burst
 from guestsim.trace.ops import (
+    MEANING,
     NOWHERE,
     End,
     Event,
@@ -17,6 +18,7 @@ from guestsim.trace.ops import (
 )
 
 __all__ = [
+    "MEANING",
     "NOWHERE",
     "Actor",
     "Burst",

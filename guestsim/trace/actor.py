@@ -21,7 +21,7 @@ class Burst(NamedTuple):
 
 
 class Actor(Protocol):
-    """A deterministic function of the values that its loads return."""
+    """A deterministic function of the values that its loads return, and of its CHOOSE's answers."""
 
     @property
     def name(self) -> str:

@@ -13,6 +13,7 @@ from enum import IntEnum, IntFlag, StrEnum
 import msgspec
 
 __all__ = [
+    "MEANING",
     "NOWHERE",
     "End",
     "Event",
@@ -46,9 +47,13 @@ class Kind(IntEnum):
     ended without an event (`SPURIOUS`). Without bits it is a yield: see `is_yield`."""
     HALT = 7
     """The actor never moves again; `end` says why."""
+    CHOOSE = 8
+    """What nobody can know beforehand: its answer is any of 0 to `value` - 1, of which there are
+    at least two. Touches no memory, and does not wait for stores in a buffer. A search tries every
+    answer; an execution takes 0 unless its schedule says otherwise."""
 
 
-ANSWERED = frozenset({Kind.LOAD, Kind.RMW, Kind.WAIT})
+ANSWERED = frozenset({Kind.LOAD, Kind.RMW, Kind.WAIT, Kind.CHOOSE})
 """Kinds whose result the actor needs before it can go on."""
 
 
@@ -66,6 +71,8 @@ class Flag(IntFlag):
     """A `LOAD` of an index that the actor is about to check against its partner."""
     POLL = 16
     """A spurious `WAIT` that does not sleep: poll(0). It takes an event that is there."""
+    STRING = 32
+    """A `STORE` of the same string instruction (REP STOS, REP MOVS) as the op before it."""
 
 
 class Site(msgspec.Struct, frozen=True, gc=False):
@@ -88,6 +95,9 @@ class Site(msgspec.Struct, frozen=True, gc=False):
 
 
 NOWHERE = Site()
+
+MEANING = " | "
+"""Between the meanings of a CHOOSE's answers, in its note."""
 
 
 class Outcome(StrEnum):
@@ -126,11 +136,13 @@ class Op(msgspec.Struct, frozen=True, gc=False):
     address: int = 0
     size: int = 0
     value: int = 0
-    """STORE: the value. SEND, UNMASK, WAIT: the bits. Otherwise 0."""
+    """STORE: the value. SEND, UNMASK, WAIT: the bits. CHOOSE: how many answers there are.
+    Otherwise 0."""
     site: Site = NOWHERE
     flags: Flag = Flag.NONE
     note: str = ""
-    """What the op means to its actor ("READ hvmloader/bios"), for people; never judged."""
+    """What the op means to its actor ("READ hvmloader/bios"), for people; never judged. CHOOSE:
+    what each answer means, with `MEANING` in between."""
     end: End | None = None
     """HALT only."""
 
@@ -148,7 +160,7 @@ class Event(msgspec.Struct, frozen=True, gc=False):
     op: Op
     value: int = 0
     """LOAD, RMW: the value loaded. STORE: the value stored. WAIT: 1 for an event, 0 for a
-    spurious end. SEND: 1 if it set a bit that was clear."""
+    spurious end. SEND: 1 if it set a bit that was clear. CHOOSE: the answer."""
 
 
 class Violation(msgspec.Struct, frozen=True, gc=False):

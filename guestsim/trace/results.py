@@ -42,6 +42,8 @@ class Run(msgspec.Struct, frozen=True):
     """Why each run of `steps` began ("guest waits", "script step 2"), as many as steps."""
     hints: tuple[str, ...] = ()
     """What the guest itself said about its failure (console lines), for people."""
+    choices: tuple[int, ...] = ()
+    """The answers of all CHOOSE ops, in their order."""
 
 
 class Verdict(StrEnum):
@@ -96,6 +98,8 @@ class SearchStats(msgspec.Struct, frozen=True):
     seconds: float
     certificate: Certificate | None = None
     """Of a search over interleavings; None for scripts and samples."""
+    string_stores: str = "in-order"
+    """`any-order` where the stores of one string instruction came in other orders as well."""
 
 
 class Finding(msgspec.Struct, frozen=True):

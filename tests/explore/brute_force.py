@@ -12,6 +12,7 @@ import msgspec
 from explore_actors import (
     Line,
     Program,
+    choose,
     fence,
     halt,
     load,
@@ -79,8 +80,16 @@ def sleeps(programs: Sequence[Program], state: State, actor: int) -> bool:
     return not state.memory[_SLOT[SERVER]] & op.value
 
 
-def step(programs: Sequence[Program], state: State, actor: int, *, tso: bool) -> Step | None:
-    """The actor's own next op, None where it cannot move."""
+def answers(programs: Sequence[Program], state: State, actor: int) -> range:
+    """What a CHOOSE of the actor's can give; 0 for any other op."""
+    op = programs[actor].lines[state.lines[actor]].op
+    return range(op.value if op.kind is Kind.CHOOSE else 1)
+
+
+def step(
+    programs: Sequence[Program], state: State, actor: int, chosen: int = 0, *, tso: bool
+) -> Step | None:
+    """The actor's own next op, None where it cannot move. `chosen` answers a CHOOSE."""
     at = state.lines[actor]
     line = programs[actor].lines[at]
     op, memory, buffer = line.op, state.memory, state.buffers[actor]
@@ -92,6 +101,8 @@ def step(programs: Sequence[Program], state: State, actor: int, *, tso: bool) ->
             memory = _store(memory, *store_)
         answer = _load(memory, op.address, op.size)
         memory = state.memory
+    elif op.kind is Kind.CHOOSE:
+        answer = chosen
     elif buffer:
         return None
     elif op.kind is Kind.STORE:
@@ -139,12 +150,13 @@ def outcomes(
         state = todo.pop()
         nexts = list(drains(state))
         for actor in range(len(programs)):
-            made = step(programs, state, actor, tso=tso)
-            if made is not None and made.outcome is not None:
-                found.add(made.outcome)
-                ended.append(state)
-            elif made is not None and made.after is not None:
-                nexts.append(made.after)
+            for chosen in answers(programs, state, actor):
+                made = step(programs, state, actor, chosen, tso=tso)
+                if made is not None and made.outcome is not None:
+                    found.add(made.outcome)
+                    ended.append(state)
+                elif made is not None and made.after is not None:
+                    nexts.append(made.after)
         for after in nexts:
             if after not in before:
                 if len(before) > most:
@@ -164,7 +176,8 @@ def outcomes(
 
 
 def yields(programs: Sequence[Program], state: State, actor: int) -> bool:
-    """Whether to leave the actor is no preemption: it waits without an event, or spins."""
+    """Whether to leave the actor is no preemption: it waits without an event, or spins (where it
+    answers each CHOOSE by 0)."""
     if sleeps(programs, state, actor):
         return True
     seen = []
@@ -189,11 +202,12 @@ def cheapest(programs: Sequence[Program]) -> dict[Outcome, tuple[int, int]]:
         if (state, actor) in seen:
             continue
         seen.add((state, actor))
-        made = step(programs, state, actor, tso=False)
-        if made is not None and made.outcome is not None:
-            found.setdefault(made.outcome, cost)
-        elif made is not None and made.after is not None:
-            heappush(queue, (cost, next(ticket), made.after, actor))
+        for chosen in answers(programs, state, actor):
+            made = step(programs, state, actor, chosen, tso=False)
+            if made is not None and made.outcome is not None:
+                found.setdefault(made.outcome, cost)
+            elif made is not None and made.after is not None:
+                heappush(queue, (cost, next(ticket), made.after, actor))
         extra = 0 if yields(programs, state, actor) else 1
         for other in range(len(programs)):
             if other != actor:
@@ -203,7 +217,9 @@ def cheapest(programs: Sequence[Program]) -> dict[Outcome, tuple[int, int]]:
 
 
 @st.composite
-def programs(draw: st.DrawFn, name: str, most: int = 6, *, loops: bool = True) -> Program:
+def programs(
+    draw: st.DrawFn, name: str, most: int = 6, *, loops: bool = True, chooses: bool = False
+) -> Program:
     """A few statements that jump about on small answers, then halts of every kind."""
     statements = draw(st.integers(1, most))
     ends = [statements + end for end in range(len(HALTS))]
@@ -218,14 +234,11 @@ def programs(draw: st.DrawFn, name: str, most: int = 6, *, loops: bool = True) -
     for number in range(statements):
         onward = st.sampled_from([*range(number + 1, statements), *ends])
         starts.append(len(lines))
-        kind = draw(
-            st.sampled_from(
-                [
-                    *("load", "load", "load", "store", "store", "store"),
-                    *("rmw", "fence", "send", "wait", "yield"),
-                ]
-            )
-        )
+        kinds = [
+            *("load", "load", "load", "store", "store", "store"),
+            *("rmw", "fence", "send", "wait", "yield"),
+        ]
+        kind = draw(st.sampled_from(kinds + ["choose"] * 3 * chooses))
         address, size = draw(st.sampled_from([*_PLAIN, *_PLAIN, (WORD, 4), (WORD + 1, 2)]))
         value = draw(st.integers(0, 2))
         if kind == "load":
@@ -236,6 +249,9 @@ def programs(draw: st.DrawFn, name: str, most: int = 6, *, loops: bool = True) -
         elif kind == "rmw":
             # The jump is the store half's: an RMW's own answer leads to it.
             lines += [Line(rmw(address, size)), Line(locked(address, value, size))]
+        elif kind == "choose":
+            count = 2 + value % 2
+            lines.append(Line(choose(count), {answer: target() for answer in range(count)}))
         elif kind == "fence":
             lines.append(Line(fence()))
         elif kind == "yield":

@@ -49,6 +49,10 @@ def fence() -> Op:
     return Op(Kind.FENCE)
 
 
+def choose(answers: int = 2) -> Op:
+    return Op(Kind.CHOOSE, value=answers)
+
+
 def halt(outcome: Outcome = Outcome.CONNECTED, message: str = "done") -> Op:
     return Op(Kind.HALT, end=End(outcome, message))
 

@@ -12,6 +12,7 @@ from explore_actors import (
     Line,
     Program,
     Talker,
+    choose,
     fence,
     halt,
     load,
@@ -25,6 +26,7 @@ from explore_actors import (
 from guestsim.errors import InternalError
 from guestsim.explore.execution import Execution, Motion
 from guestsim.explore.strategies import execute, fair
+from guestsim.explore.tso import TsoExecution
 from guestsim.trace import Burst, Event, Flag, Kind, Op, Outcome, Violation
 from guestsim.trace.shared import SERVER
 from guestsim.trace.shared import load as read
@@ -298,3 +300,46 @@ def test_an_observer_sees_the_waits_that_never_end() -> None:
     assert [event.op.kind for event in run.events] == [Kind.STORE], "it is no event of the trace"
     assert seen == [("guest", Kind.STORE), ("guest", Kind.WAIT)]
     assert [(violation.rule, violation.step) for violation in run.violations] == [("sleeps", -1)]
+
+
+def test_a_choice_takes_the_first_answer_unless_somebody_chooses() -> None:
+    actor = Program("guest", [Line(choose(3), {2: 2}), store(0, 1), halt()])
+    execution = started(actor)
+    assert execution.step(0) == Event("guest", actor.lines[0].op, 0)
+    assert execution.peek(0).kind is Kind.STORE
+    execution = started(actor)
+    execution.choose = lambda op: op.value - 1
+    execution.step(0)
+    assert execution.peek(0).kind is Kind.HALT
+    assert execution.choices == [2]
+    assert execution.memory == bytearray(MEMORY)
+    execution.start()
+    assert execution.choices == []
+
+
+def test_an_answer_that_there_is_not_is_our_fault() -> None:
+    execution = started(Program("guest", [choose(2), halt()]))
+    execution.choose = lambda op: op.value
+    with pytest.raises(InternalError, match="2 is no answer"):
+        execution.step(0)
+
+
+def test_who_goes_round_by_way_of_a_choice_does_not_hang() -> None:
+    """Another answer leads out, so nothing is known from having been here before."""
+    spins = Program("guest", [load(0), Line(choose(), {0: 0}), halt()])
+    execution = started(spins, max_ops=200)
+    turns = [0] * 60 + [1]
+    execution.choose = lambda op: turns.pop(0) % op.value
+    execution.run_steps(0, 1000)
+    assert execution.outcome is Outcome.CONNECTED
+
+
+def test_a_choice_does_not_wait_for_the_store_buffer() -> None:
+    execution = TsoExecution((Program("guest", [store(0, 1), choose(), halt()]),), MEMORY)
+    execution.start()
+    execution.step(0)
+    assert execution.buffered(0)
+    assert execution.enabled(0)
+    assert execution.step(0).value == 0
+    assert execution.buffered(0)
+    assert not execution.enabled(0), "a halt does"

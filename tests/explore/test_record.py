@@ -11,6 +11,7 @@ from explore_actors import (
     Line,
     Program,
     Talker,
+    choose,
     halt,
     load,
     locked,
@@ -89,3 +90,8 @@ def test_one_key_for_two_ops_is_refused() -> None:
     second = record.after(record.first, 0)
     with pytest.raises(InternalError, match="two points with one key"):
         record.after(second, 0)
+
+
+def test_a_choice_needs_something_to_choose() -> None:
+    with pytest.raises(InternalError, match="nothing to choose"):
+        Record(Program("guest", [choose(1), halt()]), SHARED_SIZE)

@@ -12,6 +12,7 @@ from explore_actors import (
     REQ_PROD,
     Line,
     Program,
+    choose,
     halt,
     load,
     locked,
@@ -79,6 +80,54 @@ def with_steps(schedule: Schedule, *steps: tuple[str, int], digests: bool = Fals
         schedule,
         steps=tuple(Segment(actor, count) for actor, count in steps),
         digests=schedule.digests if digests else (),
+    )
+
+
+CHOOSER = Program(
+    "guest",
+    [
+        Line(choose(3), {0: 1, 1: 2, 2: 3}),
+        store(0, 7),
+        store(4, 8),
+        choose(2),
+        load(0),
+        halt(),
+    ],
+)
+"""Its first answer says how many stores it leaves out."""
+
+
+def test_a_schedule_carries_the_answers_of_choices() -> None:
+    for seed in range(20):
+        run = execute(random_walk(seed), (CHOOSER,), MEMORY)
+        schedule = of(run)
+        assert len(schedule.choices) == 2
+        again = parse_schedule(format_schedule(schedule), "x")
+        assert again == schedule
+        assert execute(replay(again, IMAGES), (CHOOSER,), MEMORY).events == run.events
+    assert {of(execute(pct(seed, 2, 5), (CHOOSER,), MEMORY)).choices for seed in range(50)} == {
+        (first, second) for first in range(3) for second in range(2)
+    }
+
+
+def test_without_answers_every_choice_is_the_first() -> None:
+    schedule = recorded(actors=(CHOOSER,))
+    assert schedule.choices == (0, 0)
+    without = msgspec.structs.replace(schedule, choices=())
+    assert execute(replay(without, IMAGES), (CHOOSER,), MEMORY).choices == (0, 0)
+
+
+def test_answers_that_there_are_not_are_refused() -> None:
+    schedule = recorded(actors=(CHOOSER,))
+    plain = msgspec.structs.replace(schedule, digests=())
+    assert refused(msgspec.structs.replace(plain, choices=(0, 2)), (CHOOSER,)) == (
+        "choices[1] (step 4): 2, but there are only 2 to choose from, counted from 0"
+    )
+    assert refused(msgspec.structs.replace(plain, choices=(0, 0, 0)), (CHOOSER,)) == (
+        "choices: the schedule has 3, the execution made 2 by the end of the schedule"
+    )
+    assert "the trace is not the recorded one" in refused(
+        msgspec.structs.replace(schedule, choices=(0, 1)), (CHOOSER,)
     )
 
 

@@ -70,6 +70,12 @@ def test_the_file_has_one_segment_per_line() -> None:
     assert format_schedule(SCHEDULE) == TEXT
 
 
+def test_choices_stand_in_one_line_if_there_are_any() -> None:
+    chosen = msgspec.structs.replace(SCHEDULE, choices=(2, 0, 1))
+    line = '  "choices": [2, 0, 1],\n'
+    assert format_schedule(chosen) == TEXT.replace('  "digests"', line + '  "digests"')
+
+
 def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
     path = tmp_path / "torn.schedule.json"
     save_schedule(SCHEDULE, path)
@@ -102,6 +108,7 @@ def schedules(draw: st.DrawFn) -> Schedule:
         steps=tuple(
             Segment(draw(names), draw(st.integers(1, 10**6)), draw(names)) for _ in range(count)
         ),
+        choices=tuple(draw(st.lists(st.integers(0, 9), max_size=3))),
         digests=tuple(
             draw(st.text(hexadecimal, min_size=12, max_size=12))
             for _ in range(draw(st.sampled_from([0, count])))

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from guestsim.explore.options import Limits, Reductions
 from guestsim.explore.search import Search
+from guestsim.explore.validate import validate
 from guestsim.explore.witness import witness_of
 from guestsim.explore.world import MemoryModel
 from guestsim.trace import Outcome
@@ -19,6 +20,7 @@ from guestsim.trace import Outcome
 PAIRS = st.tuples(programs("guest"), programs("daemon"))
 STRAIGHT = st.tuples(programs("guest", loops=False), programs("daemon", loops=False))
 """Without loops: where points are not merged, a search of a loop does not end."""
+CHOOSING = st.tuples(programs("guest", chooses=True), programs("daemon", 4, chooses=True))
 THREE = st.tuples(programs("guest", 3), programs("daemon", 3), programs("third", 2))
 
 SC = [
@@ -165,3 +167,45 @@ def test_an_event_that_nobody_heeds_changes_nothing(
                 assert (seen.preemptions, seen.switches) == cost, listing(actors)
         for outcome, seen in found.outcomes.items():
             witness_of(found, seen, actors, outcome=outcome)
+
+
+@settings(max_examples=1000, deadline=None)
+@given(actors=CHOOSING)
+def test_sc_tries_every_answer_of_a_choice(actors: tuple[Program, ...]) -> None:
+    expected = outcomes(actors, tso=False)
+    assert expected is not None
+    costs = cheapest(actors)
+    for reductions in SC:
+        found = search(actors, reductions)
+        assert found.complete
+        assert set(found.outcomes) == expected, f"{reductions}\n{listing(actors)}"
+        for outcome, cost in costs.items():
+            seen = found.outcomes[outcome]
+            assert (seen.preemptions, seen.switches) == cost, (
+                f"{outcome}: {reductions}\n{listing(actors)}"
+            )
+
+
+@settings(max_examples=500, deadline=None)
+@given(actors=CHOOSING)
+def test_tso_tries_every_answer_of_a_choice(actors: tuple[Program, ...]) -> None:
+    expected = outcomes(actors, tso=True)
+    assume(expected is not None)
+    for reductions in TSO:
+        found = search(actors, reductions, MemoryModel.TSO)
+        assert found.complete
+        assert set(found.outcomes) == expected, f"{reductions}\n{listing(actors)}"
+
+
+@pytest.mark.parametrize("model", list(MemoryModel))
+@settings(max_examples=300, deadline=None)
+@given(actors=CHOOSING)
+def test_witnesses_of_choices_replay_live(model: MemoryModel, actors: tuple[Program, ...]) -> None:
+    for reductions in SC if model is MemoryModel.SC else TSO:
+        found = search(actors, reductions, model)
+        for outcome, seen in found.outcomes.items():
+            witness = witness_of(found, seen, actors, outcome=outcome)
+            if outcome is not Outcome.HUNG:
+                assert witness.run.outcome is outcome
+                assert witness.choices == witness.run.choices
+        validate(found, actors, range(2))

@@ -20,9 +20,10 @@ from report_traces import (
     torn_reset,
 )
 
-from guestsim.report.replay import Indices
+from guestsim.report.replay import Indices, replay
 from guestsim.report.rows import Row, RowKind, rows
-from guestsim.trace import Flag, Kind, Op, Outcome, Violation, shared
+from guestsim.report.tear import find_resets
+from guestsim.trace import MEANING, Flag, Kind, Op, Outcome, Violation, shared
 from guestsim.trace.ops import End, Site
 from guestsim.trace.results import Run
 from guestsim.trace.wire import INDICES
@@ -409,3 +410,26 @@ def test_a_byte_that_changed_between_two_loads_breaks_the_fold() -> None:
         "load req[0..7] → 0x00 ×8",
         "load req[0..7] → 00 00 00 00 09 00 00 00",
     ]
+
+
+def test_a_choice_says_what_was_chosen() -> None:
+    tape = Tape()
+    tape.at("guest", Site("reset-zero", 0x100))
+    meanings = MEANING.join(("stores: req_cons next", "stores: rsp[0..9] next"))
+    tape.perform(Op(Kind.CHOOSE, value=2, site=tape.site, note=meanings), 1)
+    tape.perform(Op(Kind.CHOOSE, value=3, site=tape.site), 2)
+    tape.perform(Op(Kind.STORE, 2048, 4, 0, tape.site))
+    run = tape.run(Outcome.HUNG, End(Outcome.HUNG, "x"), "")
+    texts = [row.text for row in rows(run, NAMES, full=True) if row.kind is RowKind.OPS]
+    assert texts == ["stores: rsp[0..9] next", "choice 2 of 0..2", "store req_cons = 0"]
+
+
+def test_a_choice_does_not_cut_a_reset_in_two() -> None:
+    tape = Tape(indices=22)
+    tape.at("guest", Site("reset-zero", 0x100))
+    for name in ("req_cons", "rsp_prod", "req_prod", "rsp_cons"):
+        tape.perform(Op(Kind.CHOOSE, value=2, site=tape.site), 1)
+        tape.perform(Op(Kind.STORE, INDICES[name], 4, 0, tape.site))
+    run = tape.run(Outcome.HUNG, End(Outcome.HUNG, "x"), "")
+    (reset,) = find_resets(run, replay(run))
+    assert len(reset.stores) == 4

@@ -139,8 +139,9 @@ def test_json_has_the_documented_keys_in_order() -> None:
     assert entry["verdict"] == "fail"
     assert list(entry["search"]) == [
         *("strategy", "memory_model", "complete", "states", "transitions", "executions"),
-        *("seconds", "certificate"),
+        *("seconds", "certificate", "string_stores"),
     ]
+    assert entry["search"]["string_stores"] == "in-order"
     assert entry["outcomes"]["connected"] == {
         "expected": "sometimes",
         "found": True,

@@ -49,7 +49,14 @@ GOOD: tuple[dict[str, Any], ...] = (
             "wakes": "event",
             "mistake": "no-signal",
         },
-        "search": {"strategy": "pct", "memory_model": "sc", "seed": 1, "runs": 2, "depth": 4},
+        "search": {
+            "strategy": "pct",
+            "memory_model": "sc",
+            "string_stores": "any-order",
+            "seed": 1,
+            "runs": 2,
+            "depth": 4,
+        },
         "expect": {"connected": "sometimes", "hung": "never", "rules": {"all": "kept"}},
     },
     {

@@ -89,6 +89,7 @@ def test_every_default_is_true(heading: str) -> None:
                 ("Mistakes", models.Mistake),
                 ("search", models.Strategy),
                 ("search", models.MemoryModel),
+                ("search", models.StringOrder),
                 ("Steps of script", models.Runner),
                 ("expect", models.Frequency),
                 ("Rules", models.Judgement),
@@ -139,6 +140,7 @@ def test_no_choice_is_left_out_of_these_tests() -> None:
         if isinstance(value, type) and issubclass(value, enum.StrEnum) and value is not enum.StrEnum
     }
     assert {cls.__name__ for cls in known} == {
-        *("DaemonModel", "Feature", "Wakes", "Strategy", "MemoryModel", "Runner"),
+        *("DaemonModel", "Feature", "Wakes", "Strategy", "MemoryModel", "StringOrder"),
+        "Runner",
         *("Frequency", "Judgement", "Mistake"),
     }

@@ -103,6 +103,12 @@ def device(line: str) -> str:
          'exhaustive, bounded, random, script, pct; did you mean "exhaustive"?'),
         (LEAST + 'search.memory_model = "arm"', 'search.memory_model: "arm" is not one of sc, tso, '
          'sc+tso'),
+        (LEAST + 'search.string_stores = "any-ordr"', 'search.string_stores: "any-ordr" is not one '
+         'of in-order, any-order; did you mean "any-order"?'),
+        (LEAST + '[search]\nstrategy = "script"\nscript = [{ run = "guest" }]\n'
+         'string_stores = "any-order"',
+         'search.string_stores: "any-order" is for strategies that try more than one order; a '
+         "script is in-order"),
         (LEAST + 'daemon.model = "xenstore"', 'daemon.model: "xenstore" is not one of xenstored, '
          'oxenstored, rfc-v2; did you mean "xenstored"?'),
         (LEAST + 'daemon.features = ["error", "bit 17"]', 'daemon.features[1]: "bit 17" is not one '

@@ -37,6 +37,7 @@ CHOICES: tuple[type[enum.StrEnum], ...] = (
     models.Mistake,
     models.Strategy,
     models.MemoryModel,
+    models.StringOrder,
     models.Runner,
     models.Frequency,
     models.Judgement,
