@@ -16,9 +16,9 @@ from unicorn import x86_const as x86
 
 from guestsim.abi.xen import Hypercall, XenErrno
 from guestsim.errors import InputError, InternalError
-from guestsim.machine import boot, hypervisor, instructions
+from guestsim.machine import answers, boot, hypervisor, instructions
 from guestsim.machine.bus import Stop, StopKind
-from guestsim.machine.ends import end_of_shutdown
+from guestsim.machine.ends import end_of_shutdown, judged
 from guestsim.machine.engine import Engine
 from guestsim.machine.image import Image
 from guestsim.machine.memory import PAGE, Memory, host_memory
@@ -66,8 +66,9 @@ class Guest:
 
     Going on from the latest point costs one resumption of the CPU. To go back to an earlier point,
     its state is restored where the guest keeps states (`keep_states`: a search does); otherwise
-    the guest runs anew, with the answers that led there. The registers, RAM, and the state of the
-    hypervisor and the platform make a point's key.
+    the guest runs anew, with the answers that led there. The registers, RAM, the state of the
+    hypervisor and the platform, and what is under way between the last stage and its daemon make a
+    point's key.
     """
 
     name = "guest"
@@ -110,6 +111,9 @@ class Guest:
         self._stage = -1
         self._latest = None
         self._answer = 0
+        self._answers: answers.Answers | None = None
+        self._heard: tuple[Op, int] | None = None  # what the burst began with
+        self._earlier = 0  # ops of this burst that are of the stage before
 
     # -- Actor ----------------------------------------------------------------------------------
 
@@ -131,6 +135,7 @@ class Guest:
         self._stand_at(point)
         pending = point.op
         self._answer = value
+        self._heard = pending, value
         self._feed = 0 if pending.kind is Kind.WAIT else value  # a poll's result is always 0
         if pending.kind is Kind.RMW:
             self._locked = point.pc, pending.address
@@ -165,6 +170,7 @@ class Guest:
             hypervisor.state(),
             self._platform.state(),
             self._vcpus.state(),
+            self._answers,
         )
 
     def _stand_at(self, point: Point) -> None:
@@ -187,6 +193,7 @@ class Guest:
             self._engine.refit()
         self._platform.restore(state.platform)
         self._vcpus.restore(state.vcpus)
+        self._answers = state.answers
         self._tracker.restore(state.ram)
         if state.shared_info:
             self._shared_info.put_own(state.shared_info)
@@ -245,6 +252,8 @@ class Guest:
         self._engine.reset()
         start_info = boot.load_stage(self._memory, stage.image, stage.command_line, self._profile)
         self._engine.set(x86.UC_X86_REG_EBX, start_info)
+        if self._stage + 1 == len(self._chain):
+            self._answers, self._heard, self._earlier = answers.BEGIN, None, len(self._ops)
         return stage.image.entry
 
     def _advance(self, pc: int) -> Burst:
@@ -307,6 +316,7 @@ class Guest:
         return Op(kind, place_of(stop.address), stop.size, 0, site)
 
     def _burst(self, last: Op, pc: int) -> Burst:
+        last = self._follow(last)
         ops = (*self._ops, last)
         self._ops = []
         halted = last.kind is Kind.HALT
@@ -319,6 +329,18 @@ class Guest:
         console = self._platform.console, self._hypervisor.console
         self._latest = Point(self._latest, self._answer, last, pc, state, console)
         return Burst(ops, None if halted else self._latest)
+
+    def _follow(self, last: Op) -> Op:
+        """Follow the last stage's requests and their answers; an end is judged by them."""
+        if self._answers is None:
+            return last
+        ops = self._ops[self._earlier :] if self._earlier else self._ops
+        self._answers = answers.follow(self._answers, self._heard, ops)
+        self._earlier = 0
+        if last.end is None or last.end.outcome is not Outcome.CONNECTED:
+            return last
+        end = judged(last.end, self._chain[-1].image.name, self._answers)
+        return Op(Kind.HALT, site=last.site, end=end)
 
     def _await_wrmsr(self) -> int:
         """Go on to the write of the hypercall MSR; the next time the CPU stops there by itself."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from guestsim.machine.answers import Answers
 from guestsim.machine.engine import CpuState
 from guestsim.machine.hypervisor import HypervisorState
 from guestsim.machine.platform import PlatformState
@@ -30,6 +31,8 @@ class State(NamedTuple):
     platform: PlatformState
     vcpus: tuple[VcpuState, ...]
     """Of those besides vcpu 0."""
+    answers: Answers | None
+    """What is under way between the last stage and its daemon; None before that stage."""
 
 
 class Point(NamedTuple):
