@@ -273,8 +273,7 @@ class _Going:
             self.prod = self.cons = _Index()
             return _Index(value, mask, value)
         new = value & ~index.known
-        at = None if index.at is None and index.known else (index.at or 0) | new
-        return _Index(index.word | new, index.known | mask, at)
+        return _Index(index.word | new, index.known | mask, (index.at or 0) | new)
 
     def settle(self, but: int = 0) -> None:
         """Follow the streams to where the indices stand, except for that of the word `but`."""
@@ -342,7 +341,6 @@ class _Going:
         """The ring is reset; the guest waits for nothing any more."""
         self.hear_half()
         self.wrong = self.taken()
-        self._run.clear()
         self.stored = self.loaded = NONE
         self.asking = self.hearing = Half()
         self.waiting, self.watches, self.stray = [], False, None

@@ -337,6 +337,16 @@ def test_a_guest_that_goes_on_waiting_has_dropped_it() -> None:
     assert play.told() == "unanswered: READ never (id 5)"
 
 
+def test_an_answer_to_another_request_does_not_excuse_it() -> None:
+    play = Play()
+    play.send(ASKED)
+    play.send(message(READ, 2, b"c\0"))
+    for each in (ENOSYS, ANSWER):
+        play.come(each)
+        play.receive()
+    assert play.told() == TAKEN
+
+
 def test_a_guest_that_does_not_wait_is_not_corrupted() -> None:
     play = Play()
     play.send(message(WRITE, 3, b"data/colour\0blue"))
@@ -557,13 +567,23 @@ def test_an_atomic_op_publishes_and_takes(size: int) -> None:
 
 
 def test_a_comparison_that_failed_moves_nothing() -> None:
-    play = Play()
-    play.put(0, ASKED)
+    play = Play(req=5120, shape=single)
     play.load(PROD, 4, Kind.RMW)
-    play.put(PROD, len(ASKED).to_bytes(4, "little"))
-    play.come(ANSWER)
+    play.put(0, ASKED)
+    play.put(PROD, (5120 + len(ASKED)).to_bytes(4, "little"))
+    play.come(ENOSYS)
     play.receive()
-    assert play.told() == "answered"
+    assert play.told() == TAKEN
+
+
+def test_what_is_stored_over_a_request_that_was_published_is_no_part_of_it() -> None:
+    play = Play(shape=single)
+    play.put(0, ASKED)
+    play.put(PROD, len(ASKED).to_bytes(4, "little"))
+    play.put(0, b"\xff" * 20)
+    play.come(ENOSYS)
+    play.receive()
+    assert play.told() == TAKEN
 
 
 def test_an_atomic_op_on_the_bytes_themselves() -> None:
@@ -595,7 +615,7 @@ def close(play: Play) -> None:
 
 
 @pytest.mark.parametrize("again", [reset, close])
-@pytest.mark.parametrize("start", [5000, MASK - 40])
+@pytest.mark.parametrize("start", [5000, MASK - 40, MASK - 70])
 def test_a_new_ring_knows_nothing_of_the_old_one(again: Callable[[Play], None], start: int) -> None:
     play = Play(start, start)
     ask(play, ANSWER)
@@ -615,6 +635,50 @@ def test_what_was_taken_before_a_reset_stays_taken(again: Callable[[Play], None]
     again(play)
     ask(play, ANSWER)
     play.receive()
+    assert play.told() == TAKEN
+
+
+@pytest.mark.parametrize("again", [reset, close])
+def test_halves_do_not_outlive_a_reset(again: Callable[[Play], None]) -> None:
+    play, other = Play(5000, 5000), Play(5000, 5000)
+    ask(play, ENOSYS[:9])
+    play.take(9)
+    play.send(ASKED[:9])
+    ask(other)
+    for each in (play, other):
+        again(each)
+    assert play.now() == other.now()
+    ask(play, ENOSYS)
+    play.receive()
+    assert play.told() == TAKEN
+
+
+def test_bytes_in_hand_do_not_outlive_a_close() -> None:
+    play = Play()
+    play.put(0, message(READ, 7, b"q\0"))
+    play.come(ENOSYS)
+    play.get(1024, len(ENOSYS))
+    close(play)
+    play.index(PROD)
+    play.put(PROD, b"\x12\0\0\0")  # publishes what it did not store
+    assert play.told() == "answered"
+    play.put(18, ASKED)
+    play.put(PROD, (18 + len(ASKED)).to_bytes(4, "little"))
+    play.come(ENOSYS)
+    play.drop()
+    assert play.told() == "unanswered: READ a/b (id 1)"
+
+
+def test_after_a_close_a_guest_may_know_that_indices_are_zero() -> None:
+    play = Play(5000, 5000)
+    ask(play, ANSWER)
+    play.receive()
+    close(play)
+    play.put(0, ASKED)
+    play.put(PROD, len(ASKED).to_bytes(4, "little"))
+    play.come(ENOSYS)
+    play.get(1024, len(ENOSYS))
+    play.put(CONS, len(ENOSYS).to_bytes(4, "little"))
     assert play.told() == TAKEN
 
 
