@@ -1,14 +1,16 @@
-"""What a shutdown means for the boot chain."""
+"""What a shutdown means for the boot chain, and what an end that looks well is worth."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from guestsim.abi.sched import Shutdown
+from guestsim.machine.answers import Answers, verdict
 from guestsim.machine.platform import POST_WRONG_REPLY
-from guestsim.trace.ops import Outcome
+from guestsim.trace.ops import End, Outcome
+from guestsim.trace.wire import WRONG_REPLY
 
-__all__ = ["end_of_shutdown"]
+__all__ = ["end_of_shutdown", "judged"]
 
 
 def end_of_shutdown(reason: int, post: int, names: Sequence[str]) -> tuple[Outcome, str]:
@@ -17,9 +19,18 @@ def end_of_shutdown(reason: int, post: int, names: Sequence[str]) -> tuple[Outco
     name, *following = names
     if reason == Shutdown.SHUTDOWN_crash:
         if post == POST_WRONG_REPLY:
-            return Outcome.CORRUPTED, f"{name} took a wrong reply for a right one"
+            return Outcome.CORRUPTED, f"{name} {WRONG_REPLY}"
         return Outcome.CRASHED, f"{name} shut down with reason crash"
     if reason == Shutdown.SHUTDOWN_poweroff and not following:
         return Outcome.CONNECTED, f"{name} ended well"
     asked = f"{name} shut down with reason {reason}"
     return Outcome.CRASHED, f"{asked} before {following[0]} ran" if following else asked
+
+
+def judged(end: End, name: str, answers: Answers) -> End:
+    """`end` of the last stage, `name`, which by itself says `connected`: that stands only if the
+    guest took no other message in the place of an answer."""
+    wrong, unanswered = verdict(answers)
+    if wrong is not None:
+        return End(Outcome.CORRUPTED, f"{name} took {wrong}", end.site)
+    return End(end.outcome, end.message, end.site, unanswered=tuple(map(str, unanswered)))

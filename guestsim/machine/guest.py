@@ -17,8 +17,9 @@ from unicorn import x86_const as x86
 from guestsim.abi.xen import Hypercall, XenErrno
 from guestsim.errors import InputError, InternalError, NoMemoryError
 from guestsim.machine import boot, hypervisor
+from guestsim.machine.answers import BEGIN, Answers, follow
 from guestsim.machine.bus import Stop, StopKind
-from guestsim.machine.ends import end_of_shutdown
+from guestsim.machine.ends import end_of_shutdown, judged
 from guestsim.machine.engine import Engine
 from guestsim.machine.image import Image
 from guestsim.machine.listening import DeadStack, QuietRam
@@ -67,8 +68,9 @@ class Guest:
 
     Going on from the latest point costs one resumption of the CPU. To go back to an earlier point,
     its state is restored where the guest keeps states (`keep_states`: a search does); otherwise
-    the guest runs anew, with the answers that led there. The registers, RAM, and the state of the
-    hypervisor and the platform make a point's key.
+    the guest runs anew, with the answers that led there. The registers, RAM, the state of the
+    hypervisor and the platform, and what is under way between the last stage and its daemon make a
+    point's key.
     """
 
     name = "guest"
@@ -132,6 +134,9 @@ class Guest:
         self._latest = None
         self._answer = 0
         self._silent: tuple[int, int] | None = None  # ops and console as the stage found them
+        self._answers: Answers | None = None
+        self._heard: tuple[Op, int] | None = None  # what the burst began with
+        self._earlier = 0  # ops of this burst that are of the stage before
 
     # -- Actor ----------------------------------------------------------------------------------
 
@@ -155,6 +160,7 @@ class Guest:
         self._answer = value
         # A hypercall has its result already.
         answers = () if pending.kind is Kind.WAIT else (*point.answers, value)
+        self._heard = pending, value
         if pending.kind is Kind.RMW:
             self._locked = point.pc, pending.address
         try:
@@ -193,6 +199,7 @@ class Guest:
             self._platform.state(),
             self._vcpus.state(),
             self._unfenced,
+            self._answers,
         )
 
     def _stand_at(self, point: Point) -> None:
@@ -217,6 +224,7 @@ class Guest:
             self._engine.refit()
         self._platform.restore(state.platform)
         self._vcpus.restore(state.vcpus)
+        self._answers = state.answers
         self._tracker.restore(state.ram)
         if state.shared_info:
             self._shared_info.put_own(state.shared_info)
@@ -284,6 +292,8 @@ class Guest:
         self._engine.reset()
         start_info = boot.load_stage(self._memory, stage.image, stage.command_line, self._profile)
         self._engine.set(x86.UC_X86_REG_EBX, start_info)
+        if self._stage + 1 == len(self._chain):
+            self._answers, self._heard, self._earlier = BEGIN, None, len(self._ops)
         return stage.image.entry
 
     def _advance(self, pc: int, answers: tuple[int, ...] = (), *, alone: bool = False) -> Burst:
@@ -352,6 +362,7 @@ class Guest:
         return Op(kind, place_of(stop.address), stop.size, 0, site)
 
     def _burst(self, last: Op, pc: int, stop: Stop | None = None) -> Burst:
+        last = self._follow(last)
         halted = last.kind is Kind.HALT
         if halted:
             self._end_stage()
@@ -373,6 +384,18 @@ class Guest:
                 self._unfenced = self.fences
             elif op.kind in _DRAINS:
                 self._unfenced = False
+
+    def _follow(self, last: Op) -> Op:
+        """Follow the last stage's requests and their answers; an end is judged by them."""
+        if self._answers is None:
+            return last
+        ops = self._ops[self._earlier :] if self._earlier else self._ops
+        self._answers = follow(self._answers, self._heard, ops)
+        self._earlier = 0
+        if last.end is None or last.end.outcome is not Outcome.CONNECTED:
+            return last
+        end = judged(last.end, self._chain[-1].image.name, self._answers)
+        return Op(Kind.HALT, site=last.site, end=end)
 
     def _change_map(self, call: hypervisor.Later) -> int:
         address = call.gpfn * PAGE

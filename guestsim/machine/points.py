@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from guestsim.machine.answers import Answers
 from guestsim.machine.cpu import CpuState
 from guestsim.machine.hypervisor import HypervisorState
 from guestsim.machine.platform import PlatformState
@@ -32,6 +33,8 @@ class State(NamedTuple):
     """Of those besides vcpu 0."""
     unfenced: bool
     """Whether a store came since the store buffer was last empty for sure. Never under sc."""
+    answers: Answers | None
+    """What is under way between the last stage and its daemon; None before that stage."""
 
 
 class Point(NamedTuple):

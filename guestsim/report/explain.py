@@ -15,7 +15,7 @@ from guestsim.report.text import safe, signed, spoken
 from guestsim.report.words import name_of
 from guestsim.trace import Outcome, shared
 from guestsim.trace.results import Run
-from guestsim.trace.wire import RING_SIZE, WATCH_EVENT
+from guestsim.trace.wire import RING_SIZE, WATCH_EVENT, WRONG_REPLY
 
 __all__ = ["sentence"]
 
@@ -61,7 +61,11 @@ def _connected(run: Run) -> str:
         if event.actor == GUEST and stage and stage not in stages:
             stages.append(stage)
     order = f": {', then '.join(stages)}" if stages else ""
-    return f"every stage ended well, and the last one got every reply right{order}"
+    if run.end.unanswered:
+        open_ones = spoken(safe(request) for request in run.end.unanswered)
+        return f"every stage ended well, though the last one took no answer to {open_ones}{order}"
+    answered = "each request of the last one got the reply that belongs to it"
+    return f"every stage ended well, and {answered}{order}"
 
 
 def _held(tear: Tear, names: Mapping[str, str]) -> str:
@@ -110,7 +114,9 @@ def _refused(run: Run, tear: Tear | None, names: Mapping[str, str]) -> str:
 def _corrupted(run: Run, now: Replay, tear: Tear | None, names: Mapping[str, str]) -> str:
     wrong = [safe(hint).rstrip(".") for hint in run.hints if "wrong reply" in hint]
     said = wrong[0].split("wrong reply", 1)[1].lstrip(": ") if wrong else _message(run)
-    text = f"{_the(GUEST, names)} took a wrong reply for a right one: {said}"
+    if not wrong and not said.endswith(WRONG_REPLY):  # seen from outside: it says all
+        return f"in {_the(GUEST, names)}, {said}{_cause(tear, names)}"
+    text = f"{_the(GUEST, names)} {WRONG_REPLY}: {said}"
     return f"{text}{_what_it_was(now, names)}{_cause(tear, names)}"
 
 

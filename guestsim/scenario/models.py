@@ -366,7 +366,8 @@ class Expect(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """`[expect]`: how executions may, must and must not end."""
 
     connected: Annotated[
-        Frequency | None, Meta(description="Every stage ended well, every reply was right.")
+        Frequency | None,
+        Meta(description="Every stage ended well, the last with each answer that it took right."),
     ] = None
     refused: Annotated[Frequency | None, Meta(description="The daemon gave the ring up.")] = None
     corrupted: Annotated[

@@ -127,6 +127,8 @@ class End(msgspec.Struct, frozen=True, gc=False):
     site: Site = NOWHERE
     samples: tuple[Sample, ...] = ()
     """The values that did not belong together, for a daemon that gives the ring up."""
+    unanswered: tuple[str, ...] = ()
+    """Requests whose answers a guest that ended well had not taken ("READ data/colour (id 3)")."""
 
 
 class Op(msgspec.Struct, frozen=True, gc=False):

@@ -24,13 +24,18 @@ __all__ = [
     "RING_ERRORS",
     "RING_SIZE",
     "WATCH_EVENT",
+    "WRONG_REPLY",
     "Header",
     "parse_header",
+    "type_name",
 ]
 
 RING_SIZE = XENSTORE_RING_SIZE
 HEADER_SIZE = XSD_HEADER_SIZE
 WATCH_EVENT = "WATCH_EVENT"
+
+WRONG_REPLY = "took a wrong reply for a right one"
+"""What an `End` says of a guest that found so itself; the rest is on its console."""
 
 INDICES: dict[str, int] = {
     "req_cons": Interface.REQ_CONS,
@@ -47,6 +52,14 @@ RING_ERRORS: dict[int, str] = {
     RingError.XENSTORE_ERROR_PROTO: "protocol",
 }
 """Values of the `error` field in words."""
+
+
+_TYPES = {member.value: member.name.removeprefix("XS_") for member in XsdSockmsgType}
+
+
+def type_name(kind: int) -> str:
+    """How people call a message type: `READ`, or `type 0x14` where there is no name."""
+    return _TYPES.get(kind) or f"type {kind:#x}"
 
 
 class Header(NamedTuple):

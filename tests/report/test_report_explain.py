@@ -22,8 +22,8 @@ SENTENCES = {
         "req_prod = 0 from after it, so it gave the ring up."
     ),
     "closing": (
-        "Every stage ended well, and the last one got every reply right: "
-        "reset-poison, then frontend."
+        "Every stage ended well, and each request of the last one got the reply that belongs to "
+        "it: reset-poison, then frontend."
     ),
     "crashed": (
         "The guest crashed in reset-poison at ring.c:77 ring_read: assertion failed: len <= 4096."
@@ -248,6 +248,21 @@ def test_a_wrong_reply_is_traced_to_the_request_that_it_answers() -> None:
     assert sentence(run, NAMES) == (
         'The guest took a wrong reply for a right one: read empty: expected "", got "seabios"; '
         'what it got was "seabios" (req_id 1), the reply to the earlier READ bios.'
+    )
+
+
+def test_a_wrong_reply_that_was_seen_from_outside_is_told_as_it_is() -> None:
+    message = "frontend took the reply ERROR ENOSYS (id 41) for the answer to READ bios (id 1)"
+    run = Tape().run(Outcome.CORRUPTED, End(Outcome.CORRUPTED, message), "guest")
+    assert sentence(run, NAMES) == f"In the guest, {message}."
+
+
+def test_requests_whose_answers_nobody_took_are_named() -> None:
+    unanswered = ("WRITE data/colour (id 3)", "READ bios (id 4)")
+    end = End(Outcome.CONNECTED, "frontend ended well", unanswered=unanswered)
+    assert sentence(Tape().run(Outcome.CONNECTED, end, "guest"), NAMES) == (
+        "Every stage ended well, though the last one took no answer to WRITE data/colour (id 3) "
+        "and READ bios (id 4)."
     )
 
 

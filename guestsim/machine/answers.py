@@ -1,0 +1,365 @@
+"""Which reply a guest took for which of its requests, followed on the wire from outside.
+
+The guest's own ops tell all of it. What it stores into `req` and publishes by `req_prod` are its
+requests; what it loads from `rsp` and gives back by `rsp_cons` are the messages that it took. A
+reply belongs to a request if it has its type, or is an ERROR, and has its req_id and tx_id
+(docs/misc/xenstore.txt). Only the last stage of a boot chain is followed: a value of `Answers`
+begins with it, is a part of the guest's state, and knows no history. So it grows and shrinks with
+what is under way, and states merge as they did without it.
+
+**What is recognised.** A message is *stray* if it belongs to no request that waits while one does.
+A guest may drop a stray: if it next takes the reply to the last request that it had sent by then,
+it went on waiting, and if in the end all its requests are answered, no harm was done. But where a
+request still has no answer at the end (a well-ended stage, or a reset of the ring by the guest
+itself), and a stray came in its time, the guest took that message for an answer and went on. That
+holds too where it took the right replies afterwards, each for the request after its own: one is
+left over. The stray that is named is the first, and the request the oldest that waited then.
+
+Others may do what they like with their time: events of watches come anywhere, several requests may
+wait at once, replies may come in any order, and what was left over in the ring before the stage
+asked for anything is nobody's answer. The event of a watch is a stray only for a stage that has
+set no watch. A request without an answer and without a stray is one that the guest never waited
+for: the end names it (`unanswered`), and it is no corruption.
+
+**What is not.** A wrong payload under the right header: the daemon's, or a stale reply with the
+same type and ids, as all are of clients that give each request the same id. A stray that was taken
+for an answer, where the guest at last takes every right reply all the same, say in a loop that
+drains the ring. An event taken for an answer by a stage that did set a watch. A reply whose header
+the guest gave back without looking at it.
+
+**Bytes.** Accesses of any size and alignment count byte by byte. Bytes that were given back and
+never loaded are unknown: in a payload that does not matter; in a header it means that the guest
+dropped all that it gave back there, and the next message begins after it. An index that is stored
+in parts counts when the guest does something else. A guest that stores an index which it never
+loaded published, or took, the bytes in hand just before it. The stream begins again where an index
+jumps, where somebody else has moved one, and where the guest stores the server's indices or
+`connection`.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from guestsim.abi.xs_wire import Interface, XsdSockmsgType
+from guestsim.machine.messages import Half, Message, belongs, eat, message_of
+from guestsim.machine.ring_bytes import NONE, Held, back_from, cut, put
+from guestsim.trace.ops import Flag, Kind, Op
+from guestsim.trace.wire import HEADER_SIZE, RING_SIZE
+
+__all__ = ["BEGIN", "Answers", "Message", "Stray", "Verdict", "follow", "verdict"]
+
+_REQ, _RSP, _REQ_CONS = int(Interface.REQ), int(Interface.RSP), int(Interface.REQ_CONS)
+_REQ_PROD, _RSP_CONS, _RSP_PROD = (
+    int(Interface.REQ_PROD),
+    int(Interface.RSP_CONS),
+    int(Interface.RSP_PROD),
+)
+_CONNECTION = int(Interface.CONNECTION)
+_END = _CONNECTION + 4
+_EVERY_BIT = 0xFFFFFFFF
+
+
+class Stray(NamedTuple):
+    """A message that came while `request` was the oldest that waited, and belongs to none."""
+
+    message: Message
+    request: Message
+    went_on: bool = False
+    """Whether the guest began to send another request before the answer came."""
+
+    def __str__(self) -> str:
+        kind = self.message.type
+        named = kind in (XsdSockmsgType.XS_ERROR, XsdSockmsgType.XS_WATCH_EVENT)
+        message = self.message if named else self.message._replace(text=b"")
+        article = "the" if kind == XsdSockmsgType.XS_WATCH_EVENT else "the reply"
+        return f"{article} {message} for the answer to {self.request}"
+
+
+class _Index(NamedTuple):
+    """An index word of the guest's own."""
+
+    word: int = 0
+    """As it stands; bits that are not known are 0."""
+    known: int = 0
+    """Which bits are."""
+    at: int | None = None
+    """Up to where the stream was followed; None where that is not known yet."""
+
+    @property
+    def moved(self) -> bool:
+        """Whether the stream has not been followed to where the word stands."""
+        return self.known != 0 and self.at != self.word
+
+
+class Answers(NamedTuple):
+    """What is under way between a stage and its daemon."""
+
+    prod: _Index
+    cons: _Index
+    stored: Held
+    """Bytes of `req` that are not yet published."""
+    loaded: Held
+    """Bytes of `rsp` that are not yet given back."""
+    asking: Half
+    hearing: Half
+    waiting: tuple[Message, ...]
+    """Requests without an answer, the oldest first."""
+    watches: bool
+    """Whether the stage has asked for a watch: then events are its own."""
+    stray: Stray | None
+    wrong: Stray | None
+    """One for which there is no way back: the ring was reset since."""
+
+
+BEGIN = Answers(_Index(), _Index(), NONE, NONE, Half(), Half(), (), False, None, None)
+"""A stage that has not done anything yet."""
+
+
+class Verdict(NamedTuple):
+    """What a stage's ending well is worth."""
+
+    wrong: Stray | None
+    """The message that the guest took in the place of an answer."""
+    unanswered: tuple[Message, ...]
+    """Requests whose answers the guest never took."""
+
+
+def follow(answers: Answers, heard: tuple[Op, int] | None, ops: Sequence[Op]) -> Answers:
+    """Go on by what a burst brought: the op that was answered before it and its value, and the
+    ops that need no answer. The same object where there was nothing to follow."""
+    going = _Going(answers) if answers.prod.moved or answers.cons.moved else None
+    if heard is not None:
+        op, value = heard
+        if op.kind in _LOADS and op.address < _END and not _is_old(answers, op, value):
+            going = going or _Going(answers)
+            going.load(op.address, op.size, value)
+            if op.kind is Kind.RMW and ops and ops[0].flags & Flag.LOCKED:
+                going.swap(ops[0], value)
+                ops = ops[1:]
+        elif going is not None:
+            going.settle()
+    for op in ops:
+        if op.kind is Kind.STORE and op.address < _END:
+            going = going or _Going(answers)
+            going.store(op.address, op.size, op.value)
+        elif going is not None:
+            going.settle()
+    return answers if going is None else going.answers()
+
+
+def _is_old(answers: Answers, op: Op, value: int) -> bool:
+    """Whether a load tells nothing, at a glance: it is of an index, and not even an atomic op's."""
+    if op.kind is Kind.RMW or op.size != 4:
+        return False
+    if op.address == _REQ_PROD:
+        return answers.prod == (value, _EVERY_BIT, value)
+    if op.address == _RSP_CONS:
+        return answers.cons == (value, _EVERY_BIT, value)
+    return op.address in _SERVERS
+
+
+def verdict(answers: Answers) -> Verdict:
+    """Where the stage ends well with `answers`."""
+    going = _Going(answers)
+    going.settle()
+    going.hear_half()
+    return Verdict(going.taken(), tuple(going.waiting))
+
+
+_LOADS = frozenset({Kind.LOAD, Kind.RMW})
+_SERVERS = frozenset({_REQ_CONS, _RSP_PROD, int(Interface.SERVER_FEATURES), _CONNECTION})
+
+
+class _Going:
+    """`Answers` while it is being changed."""
+
+    def __init__(self, answers: Answers) -> None:
+        (
+            self.prod, self.cons, self.stored, self.loaded, self.asking, self.hearing,
+            waiting, self.watches, self.stray, self.wrong,
+        ) = answers  # fmt: skip
+        self.waiting = list(waiting)
+        self._run_at = self._run_end = 0
+        self._run = bytearray()  # stores that continue each other, before they go to `stored`
+
+    def answers(self) -> Answers:
+        self._put_run()
+        return Answers(
+            self.prod, self.cons, self.stored, self.loaded, self.asking, self.hearing,
+            tuple(self.waiting), self.watches, self.stray, self.wrong,
+        )  # fmt: skip
+
+    # -- accesses -------------------------------------------------------------------------------
+
+    def load(self, address: int, size: int, value: int) -> None:
+        """The guest loaded `value`."""
+        data = value.to_bytes(size, "little")
+        for first, part in _words(address, data):
+            if first < _RSP:
+                continue
+            if first < _REQ_CONS:
+                self.settle()
+                self.loaded = put(self.loaded, first - _RSP, part)
+            elif first & ~3 == _REQ_PROD:
+                self.settle(but=_REQ_PROD)
+                self.prod = self._seen(self.prod, first & 3, part)
+            elif first & ~3 == _RSP_CONS:
+                self.settle(but=_RSP_CONS)
+                self.cons = self._seen(self.cons, first & 3, part)
+            else:
+                self.settle()
+
+    def store(self, address: int, size: int, value: int) -> None:
+        """The guest stored `value`."""
+        if address + size <= _RSP:
+            if address != self._run_end or not self._run:
+                self.settle()
+                self._put_run()
+                self._run_at = address
+            self._run += value.to_bytes(size, "little")
+            self._run_end = address + size
+            return
+        self._store(address, value.to_bytes(size, "little"))
+
+    def swap(self, op: Op, before: int) -> None:
+        """The store half of an atomic op that loaded `before`. A server's index that it does not
+        change was not stored: one op may cover both indices of a ring."""
+        old, new = (value.to_bytes(op.size, "little") for value in (before, op.value))
+        for index in range(op.size):
+            address = op.address + index
+            if old[index] != new[index] or address & ~3 not in (_REQ_CONS, _RSP_PROD):
+                self._store(address, new[index : index + 1])
+
+    def _store(self, address: int, data: bytes) -> None:
+        self._put_run()
+        for first, part in _words(address, data):
+            word = first & ~3
+            if first < _REQ_CONS:
+                self.settle()
+                if first < _RSP:
+                    self.stored = put(self.stored, first, part)
+            elif word == _REQ_PROD:
+                self.settle(but=word)
+                self.prod = _changed(self.prod, first & 3, part)
+                self.settle(but=0 if len(part) == 4 else word)
+            elif word == _RSP_CONS:
+                self.settle(but=word)
+                self.cons = _changed(self.cons, first & 3, part)
+                self.settle(but=0 if len(part) == 4 else word)
+            elif word in (_REQ_CONS, _RSP_PROD):
+                self.settle()
+                self._begin_again()
+            elif word == _CONNECTION:
+                self.settle()
+                self._begin_again()
+                self.prod = self.cons = _Index()  # the server's to zero
+
+    def _put_run(self) -> None:
+        if self._run:
+            self.stored = put(self.stored, self._run_at, bytes(self._run))
+            self._run.clear()
+
+    # -- indices --------------------------------------------------------------------------------
+
+    def _seen(self, index: _Index, byte: int, part: bytes) -> _Index:
+        """`index` where the guest has loaded `part` of it, from its byte number `byte` on."""
+        value, mask = _bits(byte, part)
+        both = mask & index.known
+        if (value ^ index.word) & both:
+            # Somebody else has moved it, then: the server, which closed the ring.
+            self._begin_again()
+            self.prod = self.cons = _Index()
+            return _Index(value, mask, value)
+        new = value & ~index.known
+        return _Index(index.word | new, index.known | mask, (index.at or 0) | new)
+
+    def settle(self, but: int = 0) -> None:
+        """Follow the streams to where the indices stand, except for that of the word `but`."""
+        if self.prod.moved and but != _REQ_PROD:
+            at, to = self.prod.at, self.prod.word
+            self.prod = self.prod._replace(at=to)
+            count = back_from(self.stored, to) if at is None else to - at & _EVERY_BIT
+            if count > RING_SIZE:
+                self._begin_again()
+            else:
+                data, known, self.stored = cut(self.stored, (to - count) % RING_SIZE, count)
+                self._publish(data, known)
+        if self.cons.moved and but != _RSP_CONS:
+            at, to = self.cons.at, self.cons.word
+            self.cons = self.cons._replace(at=to)
+            count = back_from(self.loaded, to) if at is None else to - at & _EVERY_BIT
+            if count > RING_SIZE:
+                self._begin_again()
+            else:
+                data, known, self.loaded = cut(self.loaded, (to - count) % RING_SIZE, count)
+                self.hearing, messages = eat(self.hearing, data, known)
+                for message in messages:
+                    self._hear(message)
+
+    # -- messages -------------------------------------------------------------------------------
+
+    def _publish(self, data: bytes, known: bytes | None) -> None:
+        if not data:
+            return
+        whole = not self.asking.head
+        if whole and not self.waiting:
+            self.hearing = Half()  # the rest of what was left over, and is dropped
+        self.asking, messages = eat(self.asking, data, known)
+        begun = len(messages) + bool(self.asking.head) - (not whole)
+        if begun > 0 and self.stray is not None:
+            self.stray = self.stray._replace(went_on=True)
+        self.waiting += messages
+        if any(message.type == XsdSockmsgType.XS_WATCH for message in messages):
+            self.watches = True
+
+    def _hear(self, message: Message) -> None:
+        waiting = self.waiting
+        place = next((i for i, request in enumerate(waiting) if belongs(message, request)), None)
+        if place is None:
+            event = message.type == XsdSockmsgType.XS_WATCH_EVENT
+            if waiting and self.stray is None and not (event and self.watches):
+                self.stray = Stray(message, waiting[0])
+            return
+        del waiting[place]
+        last = place == len(waiting)
+        if not waiting or (last and self.stray is not None and not self.stray.went_on):
+            self.stray = None
+
+    def hear_half(self) -> None:
+        """No more comes: a header is enough to say whose message it was."""
+        if len(self.hearing.head) >= HEADER_SIZE:
+            self._hear(message_of(self.hearing.head))
+            self.hearing = Half()
+
+    def taken(self) -> Stray | None:
+        """The message that was taken in the place of an answer, if the guest waits no longer."""
+        return self.wrong or (self.stray if self.waiting else None)
+
+    def _begin_again(self) -> None:
+        """The ring is reset; the guest waits for nothing any more."""
+        self.hear_half()
+        self.wrong = self.taken()
+        self.stored = self.loaded = NONE
+        self.asking = self.hearing = Half()
+        self.waiting, self.watches, self.stray = [], False, None
+
+
+def _words(address: int, data: bytes) -> Iterable[tuple[int, bytes]]:
+    """`data` in parts, none of which crosses from one word to another."""
+    if (address & 3) + len(data) <= 4:
+        return ((address, data),)
+    cuts = [0, *range(4 - (address & 3), len(data), 4), len(data)]
+    return [(address + a, data[a:b]) for a, b in itertools.pairwise(cuts)]
+
+
+def _bits(byte: int, part: bytes) -> tuple[int, int]:
+    """(value, mask) of `part` in a word, from its byte number `byte` on."""
+    shift = 8 * byte
+    return int.from_bytes(part, "little") << shift, (1 << 8 * len(part)) - 1 << shift
+
+
+def _changed(index: _Index, byte: int, part: bytes) -> _Index:
+    value, mask = _bits(byte, part)
+    return _Index(index.word & ~mask | value, index.known | mask, index.at)

@@ -1,0 +1,74 @@
+"""Messages in a stream of the ring, as far as their bytes are known: docs/misc/xenstore.txt."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from guestsim.abi.xs_wire import XsdSockmsgType
+from guestsim.trace.wire import HEADER_SIZE, type_name
+
+__all__ = ["Half", "Message", "belongs", "eat", "message_of"]
+
+_TEXT = 64
+"""Bytes of a payload that are kept, to name a request or an error."""
+
+
+class Message(NamedTuple):
+    """A message's header without its length, and the beginning of its payload."""
+
+    type: int
+    req_id: int
+    tx_id: int
+    text: bytes
+    """Up to the first NUL, at most 64 bytes."""
+
+    def __str__(self) -> str:
+        text = "".join(c if c.isprintable() else "." for c in self.text.decode("latin-1"))
+        more = "…" if len(self.text) == _TEXT else ""
+        ids = f"id {self.req_id}" + (f", transaction {self.tx_id}" if self.tx_id else "")
+        return f"{type_name(self.type)} {text}{more}".rstrip() + f" ({ids})"
+
+
+class Half(NamedTuple):
+    """A message of which a part is there: up to 16 bytes of header, then what is kept of the
+    payload."""
+
+    head: bytes = b""
+    left: int = 0
+    """Bytes of the payload that are still to come; 0 in a header."""
+
+
+def belongs(reply: Message, request: Message) -> bool:
+    """Whether `reply` is the answer to `request`: its type, or an ERROR, under its ids."""
+    same = (reply.req_id, reply.tx_id) == (request.req_id, request.tx_id)
+    return same and reply.type in (request.type, XsdSockmsgType.XS_ERROR)
+
+
+def message_of(head: bytes) -> Message:
+    """The message that begins with `head`, at least a header."""
+    kind, req_id, tx_id = (int.from_bytes(head[at : at + 4], "little") for at in (0, 4, 8))
+    return Message(kind, req_id, tx_id, head[HEADER_SIZE:].partition(b"\0")[0])
+
+
+def eat(half: Half, data: bytes, known: bytes | None) -> tuple[Half, list[Message]]:
+    """Go on in a stream by `data`: where it stands, and the messages that ended."""
+    head, left = half
+    found: list[Message] = []
+    at = 0
+    while at < len(data):
+        if len(head) < HEADER_SIZE:
+            step = min(HEADER_SIZE - len(head), len(data) - at)
+            if known is not None and not all(known[at : at + step]):
+                return Half(), found
+            head += data[at : at + step]
+            if len(head) == HEADER_SIZE:
+                left = int.from_bytes(head[12:], "little")
+        else:
+            step = min(left, len(data) - at)
+            head += data[at : at + min(step, HEADER_SIZE + _TEXT - len(head))]
+            left -= step
+        at += step
+        if len(head) >= HEADER_SIZE and not left:
+            found.append(message_of(head))
+            head = b""
+    return Half(head, left), found
