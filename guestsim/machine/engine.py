@@ -30,6 +30,9 @@ __all__ = ["Engine"]
 
 _ESI = x86.UC_X86_REG_ESI
 
+_BESIDE_ITSELF = 100
+"""Instructions of the budget for one that stores next to itself: it takes as long."""
+
 
 class Engine(Cpu):
     """One CPU on the guest's physical memory."""
@@ -118,6 +121,7 @@ class Engine(Cpu):
             if translation.refused:
                 left += translation.was_refused_at(now)  # counted, and not executed
                 alone = translation.store_to_code(now)
+                left -= _BESIDE_ITSELF if alone and translation.beside_itself else 0
                 # MOVS may have got its answer, and not be done.
                 done = not (alone and now == pc and self.get(_ESI) == source)
                 answers = () if done else answers

@@ -38,6 +38,9 @@ for CPUID and port I/O, of which Unicorn tells. SFENCE and LFENCE are none: stor
 memory are in order anyway, and may wait for all that LFENCE does."""
 # fmt: on
 
+_REP = frozenset((0xF2, 0xF3))
+_STRING_STORES = frozenset((0xA4, 0xA5, 0xAA, 0xAB))  # MOVS and STOS
+
 _CANDIDATES = re.compile(
     rb"\x0f\xae[\xf0-\xf7]|\xf0|[\x86\x87][\x00-\xbf]|\xcf|\x0f[\x00\x01\x08\x09\x22\x23\x30\xaa]",
     re.DOTALL,
@@ -81,7 +84,8 @@ def decode(code: bytes, bits: int = 32) -> Instruction:
             _is_atomic(mnemonic, operands),
             name == "cmpxchg8b",
             name in _LOADS_ONCE,
-            mnemonic.startswith("rep") and name[:4] in ("movs", "stos"),
+            # All bytes but the last are prefixes; Capstone does not show F2 here.
+            code[size - 1] in _STRING_STORES and not _REP.isdisjoint(code[: size - 1]),
         )
     return Instruction("(bad)", bytes(code[:LONGEST]), False, False, False, False)
 

@@ -43,6 +43,8 @@ class Translation:
         self.refused: list[tuple[int, int, int]] = []
         """(address, size, value) of each store to code that was refused in the run: all of one
         instruction."""
+        self.beside_itself = False
+        """Whether the latest refused store was to the page of its own instruction, or the next."""
         self._crossing: tuple[int, bytes] | None = None
         """What the first half of a store over a page's edge has overwritten."""
         self._edges: dict[int, Any] = {}
@@ -119,7 +121,8 @@ class Translation:
             self._memory.put_back(*self._crossing)
         page = page_of(self.refused[0][0])
         here = page_of(self._cpu.linear(pc))
-        return page in (here, here + PAGE) or not self._pages.make_data(page)
+        self.beside_itself = page in (here, here + PAGE)
+        return self.beside_itself or not self._pages.make_data(page)
 
     # -- hooks ----------------------------------------------------------------------------------
 

@@ -6,10 +6,9 @@ import struct
 from pathlib import Path
 
 import pytest
-from code86 import BASE, RING, SET_UP, elf, guest, jump, load, poke, shutdown, u32
+from code86 import BASE, HAND_OVER, RING, SET_UP, elf, guest, load, poke, shutdown, u32
 
 from guestsim.machine.guest import Guest
-from guestsim.machine.places import RESET_VECTOR
 from guestsim.runner import run_once, set_up
 from guestsim.scenario import load_one
 from guestsim.trace import Kind, Outcome, shared
@@ -87,7 +86,7 @@ def test_a_stray_is_taken_or_dropped(
 
 
 def test_a_hand_over_is_judged_as_well(tmp_path: Path) -> None:
-    machine = guest(tmp_path, ask(b"k\0") + take(0, 16) + jump(RESET_VECTOR))
+    machine = guest(tmp_path, ask(b"k\0") + take(0, 16) + HAND_OVER)
     assert run(machine, machine.start(), RIGHT).outcome is Outcome.CONNECTED
     assert run(machine, machine.start(), STRAY).outcome is Outcome.CORRUPTED
 
@@ -101,7 +100,7 @@ def test_a_request_that_nobody_waited_for_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize("first", [ask(b"k\0"), ask(b"k\0") + take(0, 16)])
 def test_only_the_last_stage_is_followed(tmp_path: Path, first: bytes) -> None:
     # The first one's ops and the second's are in one burst.
-    machine = guest(tmp_path, first + jump(RESET_VECTOR), END)
+    machine = guest(tmp_path, first + HAND_OVER, END)
     end = run(machine, machine.start(), STRAY)
     assert (end.outcome, end.unanswered) == (Outcome.CONNECTED, ())
 
