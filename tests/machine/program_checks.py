@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from guestsim.machine.image import Image, Segment
 from guestsim.trace.actor import Burst
 from guestsim.trace.ops import Kind, Op
 
-__all__ = ["check", "check_restoring", "guest_of", "with_fences"]
+__all__ = ["check", "check_answers", "check_restoring", "guest_of", "with_fences"]
 
 
 def with_fences(guest: Guest) -> Guest:
@@ -147,12 +147,17 @@ def _may_refuse(cpu: Cpu, message: str) -> bool:
 def check(program: Program, seed: int, *, fences: bool = False) -> None:
     """Run once, with answers of this seed."""
     rng = random.Random(seed)
+    check_answers(program, lambda: _answer(rng), fences=fences)
+
+
+def check_answers(program: Program, answer: Callable[[], int], *, fences: bool = False) -> None:
+    """Run once, with these answers."""
     walk = _Walk(program, fences=fences)
     burst: Burst | None
     burst, cpus = walk.start()
     answers: list[int] = []
     while burst is not None and burst.point is not None:
-        answers.append(_answer(rng))
+        answers.append(answer())
         burst, cpus = walk.resume(burst, cpus, answers)
 
 

@@ -532,6 +532,14 @@ class Cpu:
         if not low <= _signed(self.regs[ins.reg]) <= high:
             self._halt(Outcome.CRASHED)
 
+    def _far_pointer(self, ins: Instruction) -> None:
+        address = self.where(ins)
+        self.several = self.is_shared(address, 6)
+        offset, selector = self.load(address, 4), self.load(address + 4, 2)
+        if selector > 3:
+            raise UnmodelledError("a selector that is not null")
+        self.regs[ins.reg] = offset
+
     def _table(self, ins: Instruction) -> None:
         if ins.reg not in (2, 3) or ins.rm >= 0:
             raise UnmodelledError(f"0f 01 /{ins.reg}")
@@ -718,5 +726,6 @@ _HANDLERS: dict[int, _Handler] = {
     0x90: Cpu._nop,
     0xC1: Cpu._rol,
     0xC3: Cpu._ret,
+    0xC4: Cpu._far_pointer,
     0xE8: Cpu._call_relative,
 }

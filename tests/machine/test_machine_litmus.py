@@ -272,14 +272,18 @@ NOT_ORDERING = {
 }
 
 
+ALL_ORDERING: dict[str, bytes] = ORDERING | SHARED_ORDERING
+EVERYTHING: dict[str, bytes] = ALL_ORDERING | NOT_ORDERING
+
+
 def sb(barrier: bytes) -> tuple[list[Step], list[Step]]:
     """Store buffering with a fence at the other side."""
     return [W("x", 1), Step("F", barrier=barrier), R("y")], [W("y", 1), MF, R("x")]
 
 
-@pytest.mark.parametrize("name", {**ORDERING, **SHARED_ORDERING})
+@pytest.mark.parametrize("name", ALL_ORDERING)
 def test_store_buffering_is_cured_by(name: str) -> None:
-    barrier = {**ORDERING, **SHARED_ORDERING}[name]
+    barrier = ALL_ORDERING[name]
     assert not weak_is_seen(sb(barrier), both((0,), (0,)), TSO, TABLES)
 
 
@@ -288,9 +292,9 @@ def test_store_buffering_is_not_cured_by(name: str) -> None:
     assert weak_is_seen(sb(NOT_ORDERING[name]), both((0,), (0,)), TSO, TABLES)
 
 
-@pytest.mark.parametrize("name", {**ORDERING, **SHARED_ORDERING, **NOT_ORDERING})
+@pytest.mark.parametrize("name", EVERYTHING)
 def test_under_sc_no_barrier_is_an_op_and_none_is_needed(name: str) -> None:
-    barrier = {**ORDERING, **SHARED_ORDERING, **NOT_ORDERING}[name]
+    barrier = EVERYTHING[name]
     assert not weak_is_seen(sb(barrier), both((0,), (0,)), SC, TABLES)
     guest = tso_guest(sb(barrier)[0], SC, TABLES)
     assert all(op.kind is not Kind.FENCE for op in guest.start().ops)
