@@ -45,12 +45,12 @@ class _Walk:
         self.fences = getattr(self.guest, "fences", False)
         self.guest.keep_states = False
 
-    def start(self) -> tuple[Burst, list[Cpu]]:
+    def start(self) -> tuple[Burst | None, list[Cpu]]:
+        """Power on. None as for `resume`."""
         cpus = self.program.cpus(fences=self.fences)
         burst = self._refusable(self.guest.start)
         found = self._compare(burst, [(cpu, cpu.run()) for cpu in cpus], ())
-        assert burst is not None, "the first instruction cannot be refused"
-        return burst, found
+        return self._kept(burst), found
 
     def resume(
         self, burst: Burst, cpus: list[Cpu], answers: Sequence[int]
@@ -153,7 +153,6 @@ def check(program: Program, seed: int, *, fences: bool = False) -> None:
 def check_answers(program: Program, answer: Callable[[], int], *, fences: bool = False) -> None:
     """Run once, with these answers."""
     walk = _Walk(program, fences=fences)
-    burst: Burst | None
     burst, cpus = walk.start()
     answers: list[int] = []
     while burst is not None and burst.point is not None:
@@ -168,6 +167,8 @@ def check_restoring(program: Program, seed: int, turns: int, *, fences: bool = F
     walk = _Walk(program, fences=fences)
     walk.guest.keep_states = True
     first, cpus = walk.start()
+    if first is None:
+        return
     nodes: dict[tuple[int, ...], tuple[Burst, list[Cpu]]] = {(): (first, cpus)}
     keys: dict[tuple[int, ...], Any] = {}
     states: dict[Any, tuple[int, ...]] = {}

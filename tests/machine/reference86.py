@@ -100,8 +100,10 @@ class Cpu:
         self._tsc = 0
         self._cmos = bytearray(128), 0
         self._pci_address = 0
-        for at, byte in enumerate(code):
-            self._page(base + at)[(base + at) % PAGE] = byte
+        assert base % PAGE == 0
+        for at in range(0, len(code), PAGE):
+            part = code[at : at + PAGE]
+            self._page(base + at)[: len(part)] = part
 
     def copy(self) -> Cpu:
         """The same CPU again, to go on differently."""
