@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from code86 import BASE, PORT
+from code86 import BASE, PORT, elf
 from decode86 import decode
 from guest_programs import ANSWERS, Program, listing
 from reference86 import Cpu, Expected
@@ -31,7 +31,7 @@ def with_fences(guest: Guest) -> Guest:
 def guest_of(code: bytes, *, fences: bool = False) -> Guest:
     """A guest of one image, without a file."""
     segment = Segment(BASE, code, len(code))
-    image = Image("program", Path("program.elf"), "", BASE, (segment,), code)
+    image = Image("program", Path("program.elf"), "", BASE, (segment,), elf([(BASE, code)]))
     guest = Guest([Stage(image)], PORT, budget=100_000)
     return with_fences(guest) if fences else guest
 
