@@ -32,7 +32,7 @@ def guest_of(code: bytes, *, fences: bool = False) -> Guest:
     """A guest of one image, without a file."""
     segment = Segment(BASE, code, len(code))
     image = Image("program", Path("program.elf"), "", BASE, (segment,), elf([(BASE, code)]))
-    guest = Guest([Stage(image)], PORT, budget=100_000)
+    guest = Guest([Stage(image)], PORT, budget=20_000)
     return with_fences(guest) if fences else guest
 
 

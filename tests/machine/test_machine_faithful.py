@@ -11,14 +11,15 @@ import pytest
 from code86 import (
     BASE,
     DATA,
+    HAND_OVER,
     PORT,
     RING,
     SET_UP,
+    SPIN,
     UD2,
     elf,
     guest,
     hypercall,
-    jump,
     load,
     mov_eax,
     mov_ecx,
@@ -37,12 +38,11 @@ from program_checks import check_answers, guest_of
 from guestsim.errors import InputError, InternalError
 from guestsim.explore import Reductions, explore
 from guestsim.machine.guest import Guest, Stage
-from guestsim.machine.hypervisor import Hypervisor
 from guestsim.machine.image import load_image
-from guestsim.machine.places import RESET_VECTOR
-from guestsim.trace import Actor, Kind, Op, shared
+from guestsim.trace import Actor, Flag, Kind, Op, shared
 
 REQ_CONS, REQ_PROD, RSP_CONS, RSP_PROD = (RING + 2048 + 4 * at for at in range(4))
+UNUSED = RING + 0xF00
 POWER_OFF = shutdown(0)
 
 
@@ -122,9 +122,57 @@ def test_stores_to_private_memory_hide_no_op(start: int, step: int, end: int, si
 
 def test_a_second_stage_is_seen_after_unaligned_stores_of_the_first(tmp_path: Path) -> None:
     code = b"".join(poke(0x11001 + 4 * at, 0x20000B20) for at in range(8))
-    machine = guest(tmp_path, code + jump(RESET_VECTOR), code + load(REQ_CONS) + store(REQ_PROD))
+    machine = guest(tmp_path, code + HAND_OVER, code + load(REQ_CONS) + store(REQ_PROD) + SPIN)
     ops = followed(machine, [7])
     assert brief(ops)[:2] == ["LOAD 0x800/4 0x0", "STORE 0x804/4 0x7"]
+
+
+# -- code over a page's edge, and code that the running code changes -------------------------------
+
+
+@pytest.mark.parametrize("back", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("kind", ["an immediate", "a private store", "a ring load"])
+def test_an_instruction_over_a_page_s_edge(kind: str, back: int) -> None:
+    instruction = {
+        "an immediate": mov_eax(5),
+        "a private store": store(DATA + 0x101),
+        "a ring load": load(REQ_CONS),
+    }[kind]
+    filler = b"\xcc" * (0x1000 - 5 - back)
+    code = b"\xe9" + u32(len(filler)) + filler + instruction + SET_UP + POWER_OFF
+    ops = brief(followed(guest_of(code), [0]))
+    assert ops == ["LOAD 0x800/4 0x0"] * (kind == "a ring load") + ["HALT connected"]
+
+
+@pytest.mark.parametrize("gap", [0, 1, 3, 20, 60])
+@pytest.mark.parametrize(("size", "offset"), [(1, 1), (1, 4), (2, 1), (2, 2), (2, 3), (4, 1)])
+def test_a_store_to_what_runs_next(gap: int, size: int, offset: int) -> None:
+    # Both in one run of instructions: Unicorn has translated them together by then.
+    form = {1: b"\xc6\x05", 2: b"\x66\xc7\x05", 4: b"\xc7\x05"}[size]
+    new = b"\xaa\xbb\xcc\xdd"[:size]
+    target = BASE + len(SET_UP) + len(form) + 4 + size + gap
+    code = SET_UP + form + u32(target + offset) + new + b"\x90" * gap + mov_ecx(0x11223344)
+    code += b"\x89\x0d" + u32(UNUSED) + POWER_OFF
+    value = bytearray(u32(0x11223344))
+    value[offset - 1 : offset - 1 + size] = new
+    stored = int.from_bytes(value, "little")
+    assert brief(followed(guest_of(code), [])) == [f"STORE 0xf00/4 {stored:#x}", "HALT connected"]
+
+
+@pytest.mark.parametrize("size", [1, 4])
+@pytest.mark.parametrize("count", [1, 3, 7, 12])
+def test_copying_from_the_ring_into_a_page_of_code_loads_each_element_once(
+    size: int, count: int
+) -> None:
+    # Code runs at the page's beginning; the copy goes to its end.
+    slot = DATA + 0x1000
+    code = SET_UP + poke(slot, 0x9090C390) + mov_eax(slot) + b"\xff\xd0"
+    copy = b"\xf3" + (b"\xa4" if size == 1 else b"\xa5")
+    code += mov_esi(UNUSED) + mov_edi(slot + 0x800) + mov_ecx(count) + copy
+    code += mov_eax(slot) + b"\xff\xd0" + load(slot + 0x800 + size * (count - 1)) + store(RING)
+    ops = followed(guest_of(code + POWER_OFF), list(range(1, count + 1)))
+    loads = [f"LOAD {0xF00 + size * at:#x}/{size} 0x0" for at in range(count)]
+    assert brief(ops) == [*loads, f"STORE 0x0/4 {count:#x}", "HALT connected"]
 
 
 # -- code that another path wrote -----------------------------------------------------------------
@@ -165,8 +213,6 @@ def test_a_search_over_code_that_is_rewritten(patch: int, reduced: bool) -> None
 
 
 # -- several words at once ------------------------------------------------------------------------
-
-UNUSED = RING + 0xF00
 
 WORDS = {
     "popa": b"\x89\xe5" + mov_esp(UNUSED) + b"\x61" + mov_esp(DATA) + store(RING + 3000),
@@ -262,6 +308,25 @@ def test_a_far_return_takes_all_of_the_stack_pointer() -> None:
     code += poke(DATA + 0x244, (DATA + 0x200) >> 16) + b"\x0f\x01\x15" + u32(DATA + 0x240)
     code += b"\x6a\x08\x68" + u32(BASE + len(code) + 8) + b"\xcb"  # push 8; push the next; retf
     assert brief(followed(guest_of(code + POWER_OFF), [])) == ["HALT connected"]
+
+
+UNLOCKED = {
+    "cmpxchg, equal": (b"\x0f\xb1\x0d", 0, 7),
+    "cmpxchg, other": (b"\x0f\xb1\x0d", 5, 5),
+    "xadd": (b"\x0f\xc1\x0d", 5, 12),
+    "add": (b"\x01\x0d", 5, 12),
+    "neg": (b"\xf7\x1d", 5, 0xFFFFFFFB),
+}
+
+
+@pytest.mark.parametrize("name", UNLOCKED)
+def test_without_lock_a_change_is_a_load_and_a_store(name: str) -> None:
+    # Another party can move between the two: as one atomic op, interleavings would be missed.
+    form, old, new = UNLOCKED[name]
+    code = SET_UP + mov_eax(0) + mov_ecx(7) + form + u32(UNUSED) + POWER_OFF
+    ops = followed(guest_of(code), [old])
+    assert brief(ops) == ["LOAD 0xf00/4 0x0", f"STORE 0xf00/4 {new:#x}", "HALT connected"]
+    assert not any(op.flags & Flag.LOCKED for op in ops)
 
 
 # -- over the page's edges ------------------------------------------------------------------------
@@ -445,33 +510,24 @@ def test_sliding_through_zeroes_is_no_hand_over(tmp_path: Path, start: int) -> N
         assert last in ("HALT crashed", "HALT hung"), last
 
 
-def test_yielding_for_ever_is_hung_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    calls = 0
-    hypercall_of = Hypervisor.hypercall
-
-    def counted(self: Hypervisor, number: int, arguments: tuple[int, int, int]) -> object:
-        nonlocal calls
-        calls += 1
-        assert calls < 100_000, "yields for ever"
-        return hypercall_of(self, number, arguments)
-
-    monkeypatch.setattr(Hypervisor, "hypercall", counted)
+def test_yielding_for_ever_is_hung_in_a_search_and_an_op_each_time() -> None:
     loop = hypercall(29, 0)
     code = SET_UP + loop + b"\xeb" + struct.pack("b", -len(loop) - 2)
-    machine = Guest(guest_of(code)._chain, PORT)
-    assert brief(followed(machine, []))[-1] == "HALT hung"
-    assert calls > 0
+    ops = followed(guest_of(code), [0] * 5)
+    assert [(op.kind, op.value) for op in ops] == [(Kind.WAIT, 0)] * 6
+    assert verdict(guest_of(code), Scripted("daemon", [W("x", 1)], 1)) == {"hung"}
 
 
 def test_yielding_a_while_is_no_end() -> None:
     loop = hypercall(29, 0) + b"\x4d"  # dec ebp
-    code = SET_UP + b"\xbd" + u32(1000) + loop + b"\x75" + struct.pack("b", -len(loop) - 2)
-    assert brief(followed(guest_of(code + POWER_OFF), []))[-1] == "HALT connected"
+    code = SET_UP + b"\xbd" + u32(50) + loop + b"\x75" + struct.pack("b", -len(loop) - 2)
+    code += POWER_OFF
+    assert brief(followed(guest_of(code), [0] * 50))[-1] == "HALT connected"
+    assert verdict(guest_of(code), Scripted("daemon", [W("x", 1)], 1)) == {"connected"}
 
 
-def test_yielding_between_looks_at_the_ring_goes_on() -> None:
-    loop = hypercall(29, 0) + load(REQ_CONS)
-    code = SET_UP + loop + b"\xeb" + struct.pack("b", -len(loop) - 2)
-    ops = followed(guest_of(code), [0] * 2000)
-    assert {op.kind for op in ops} == {Kind.LOAD}
-    assert len(ops) == 2001
+def test_yielding_between_looks_at_the_ring_waits_for_the_daemon() -> None:
+    loop = hypercall(29, 0) + load(REQ_CONS) + b"\x85\xc0"
+    code = SET_UP + loop + b"\x74" + struct.pack("b", -len(loop) - 2) + POWER_OFF
+    assert verdict(guest_of(code), Scripted("daemon", [W("x", 1)], 1)) == {"connected"}
+    assert verdict(guest_of(code), Scripted("daemon", [W("y", 1)], 1)) == {"hung"}
