@@ -156,7 +156,7 @@ def check_answers(program: Program, answer: Callable[[], int], *, fences: bool =
     burst, cpus = walk.start()
     answers: list[int] = []
     while burst is not None and burst.point is not None:
-        answers.append(answer())
+        answers.append(_fitting(answer(), burst.ops[-1]))
         burst, cpus = walk.resume(burst, cpus, answers)
 
 
@@ -181,6 +181,7 @@ def check_restoring(program: Program, seed: int, turns: int, *, fences: bool = F
         burst, before = nodes[history]
         if burst.point is None:
             continue
+        value = _fitting(value, burst.ops[-1])
         edges.append((history, value))
         answers = (*history, value)
         following, after = walk.resume(burst, [cpu.copy() for cpu in before], answers)
@@ -195,6 +196,11 @@ def check_restoring(program: Program, seed: int, turns: int, *, fences: bool = F
         other = states.setdefault(key, answers)
         same = hash(nodes[other][1][0].state()) == state
         assert same, f"one key for two states, after answers {other} and {answers}"
+
+
+def _fitting(value: int, op: Op) -> int:
+    """An answer that the op can have."""
+    return value & 1 if op.kind is Kind.WAIT else value & (1 << 8 * op.size) - 1
 
 
 def _choose(rng: random.Random, histories: list[tuple[int, ...]]) -> tuple[int, ...]:

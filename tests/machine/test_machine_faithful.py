@@ -212,6 +212,25 @@ def test_a_search_over_code_that_is_rewritten(patch: int, reduced: bool) -> None
     assert verdict(machine, daemon, reductions=reductions) == {"connected"}
 
 
+@pytest.mark.parametrize(
+    "address", [DATA + 0x3FD, DATA + 0x3FF, DATA + 0x5FE, DATA + 0xFFF], ids=hex
+)
+def test_a_store_that_begins_where_the_guest_always_writes_is_kept_whole(address: int) -> None:
+    # What is written between all points is copied at each; other memory only when it is stored to.
+    # The store begins in the one and ends in the other.
+    begins = b"\x01\x05" + u32(address & ~0xFF)  # add [there], eax
+    code = SET_UP + (load(UNUSED) + begins) * 20 + load(UNUSED) + store(address)
+    code += load(UNUSED) + load(address) + store(RING) + POWER_OFF
+    machine = guest_of(code)
+    machine.keep_states = True
+    burst = machine.start()
+    for _ in range(20):
+        burst = machine.resume(burst.point, 1)
+    points = {value: machine.resume(burst.point, value).point for value in (0x11223344, 0x55667788)}
+    for value in (0x11223344, 0x55667788, 0x11223344):
+        assert brief(machine.resume(points[value], 0).ops)[0] == f"STORE 0x0/4 {value:#x}"
+
+
 # -- several words at once ------------------------------------------------------------------------
 
 WORDS = {
