@@ -564,13 +564,33 @@ class _Maker:
 
     # -- control flow ---------------------------------------------------------------------------
 
+    def flags(self, rng: random.Random) -> None:
+        """Flags that live over accesses which change none."""
+        self.emit(mov_eax(rng.choice(ANSWERS)), mov_ecx(rng.choice(ANSWERS)))
+        self.emit(rng.choice((b"\x39\xc8", b"\x29\xc8", b"\x01\xc8", b"\x85\xc8", b"\x48")))
+        for _ in range(rng.randrange(1, 3)):
+            form = rng.randrange(5)
+            if form == 0:
+                self.emit(b"\x8b\x0d", u32(self.ring(rng, 4)))
+            elif form == 1:
+                self.emit(b"\x89\x05", u32(self.ring(rng, 4)))
+            elif form == 2:
+                self.emit(b"\x89\x05", u32(self.private(rng)))
+            elif form == 3:
+                self.emit(b"\x87\x0d", u32(self.ring(rng, 4)))
+            else:
+                self.emit(mov_esi(self.ring(rng, 4)), mov_edi(self.private(rng)), b"\xa5")
+        condition = rng.choice((b"\x72", b"\x73", b"\x74", b"\x75"))
+        self.emit(condition, b"\x06\x81\xc1", u32(rng.getrandbits(32)))  # add ecx, imm32
+        self.use(1)
+
     def loop(self, rng: random.Random) -> None:
         """A few blocks, two to four times. ebp counts: nothing else uses it."""
         if self.nested:
             return
         self.emit(b"\xbd", u32(rng.randrange(2, 5)))
         again = self.here
-        self.inner(rng, ("private", "string", "ring-load", "ring-store", "ring-string", "patch"))
+        self.inner(rng, ("private", "string", "ring-load", "ring-string", "patch", "flags"))
         self.emit(b"\x4d\x74\x05\xe9", u32(again - self.here - 8))
 
     def branch(self, rng: random.Random) -> None:
@@ -670,6 +690,7 @@ _BLOCKS: Final[dict[str, Callable[[_Maker, random.Random], None]]] = {
     "stack": _Maker.stack,
     "written-code": _Maker.written_code,
     "patch": _Maker.patch,
+    "flags": _Maker.flags,
     "loop": _Maker.loop,
     "branch": _Maker.branch,
 }

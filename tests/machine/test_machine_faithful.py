@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -43,6 +43,7 @@ from guestsim.trace import Actor, Flag, Kind, Op, shared
 
 REQ_CONS, REQ_PROD, RSP_CONS, RSP_PROD = (RING + 2048 + 4 * at for at in range(4))
 UNUSED = RING + 0xF00
+MASK = 0xFFFFFFFF
 POWER_OFF = shutdown(0)
 
 
@@ -125,6 +126,42 @@ def test_a_second_stage_is_seen_after_unaligned_stores_of_the_first(tmp_path: Pa
     machine = guest(tmp_path, code + HAND_OVER, code + load(REQ_CONS) + store(REQ_PROD) + SPIN)
     ops = followed(machine, [7])
     assert brief(ops)[:2] == ["LOAD 0x800/4 0x0", "STORE 0x804/4 0x7"]
+
+
+# -- flags ----------------------------------------------------------------------------------------
+
+SETS_FLAGS: dict[str, tuple[bytes, Callable[[int, int], tuple[bool, bool]]]] = {
+    "cmp": (b"\x39\xc8", lambda x, y: (x < y, x == y)),
+    "sub": (b"\x29\xc8", lambda x, y: (x < y, x == y)),
+    "add": (b"\x01\xc8", lambda x, y: (x + y > MASK, (x + y) & MASK == 0)),
+    "test": (b"\x85\xc8", lambda x, y: (False, x & y == 0)),
+}
+KEEPS_FLAGS = {
+    "a ring load": b"\x8b\x15" + u32(UNUSED),
+    "a ring store": b"\x89\x05" + u32(UNUSED),
+    "xchg with the ring": b"\x87\x15" + u32(UNUSED),
+    "push [ring]": b"\xff\x35" + u32(UNUSED),
+    "movsd from the ring": mov_esi(UNUSED) + mov_edi(DATA + 0x100) + b"\xa5",
+    "a private store": b"\x89\x05" + u32(DATA + 0x100),
+    "a store beside the code": b"\x89\x05" + u32(BASE + 1),
+    "mfence": b"\x0f\xae\xf0",
+    "in": b"\xe4\x80",
+    "sched_yield": b"\x9c" + hypercall(29, 0) + b"\x9d",  # within pushf and popf
+}
+
+
+@pytest.mark.parametrize("fences", [False, True])
+@pytest.mark.parametrize("between", KEEPS_FLAGS)
+@pytest.mark.parametrize("setter", SETS_FLAGS)
+def test_flags_live_over(setter: str, between: str, fences: bool) -> None:
+    sets, expected = SETS_FLAGS[setter]
+    for x, y in itertools.product((0, 1, 2, 0x7FFFFFFF, 0x80000000, MASK), repeat=2):
+        code = SET_UP + mov_eax(x) + mov_ecx(y) + sets + KEEPS_FLAGS[between]
+        code += b"\x0f\x92\xc2\x0f\x94\xc6"  # setb dl; setz dh
+        code += b"\x88\x15" + u32(REQ_CONS) + b"\x88\x35" + u32(REQ_PROD) + POWER_OFF
+        ops = followed(guest_of(code, fences=fences), [0])
+        stored = {op.address: op.value for op in ops if op.kind is Kind.STORE}
+        assert (stored[2048], stored[2052]) == expected(x, y), f"of {x:#x} and {y:#x}"
 
 
 # -- code over a page's edge, and code that the running code changes -------------------------------

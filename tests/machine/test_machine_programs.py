@@ -12,8 +12,8 @@ from program_checks import check, check_restoring
 
 Plan = list[tuple[str, int]]
 
-_PRIVATE = ("private", "private", "string", "stack", "ring-load", "ring-store")
-_CODE = ("written-code", "written-code", "patch", "private", "ring-load", "loop")
+_PRIVATE = ("private", "private", "string", "stack", "flags", "ring-load", "ring-store")
+_CODE = ("written-code", "written-code", "patch", "private", "flags", "ring-load", "loop")
 _RING = tuple(kind for kind in KINDS if kind not in ("written-code", "patch", "stack", "string"))
 SETS = {"private": _PRIVATE, "code": _CODE, "ring": _RING, "all": KINDS}
 
