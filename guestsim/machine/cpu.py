@@ -6,6 +6,7 @@ The hot path talks to Unicorn's C functions directly: the Python wrapper costs t
 from __future__ import annotations
 
 import ctypes
+import struct
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -26,6 +27,16 @@ _CR0_PE, _CR0_PG = 1, 1 << 31
 _NOWHERE = 1 << 40  # `until`: an address that a 32-bit guest never reaches
 _SCRATCH = 0x1000
 
+_DESCRIPTORS = struct.pack("<QQQ", 0, 0x00CF9B000000FFFF, 0x00CF93000000FFFF)
+"""Null, code and data: base 0, limit 4 GiB, 32 bits, accessed (SDM volume 3, 3.4.5)."""
+_DATA_SEGMENTS = (
+    x86.UC_X86_REG_SS,
+    x86.UC_X86_REG_DS,
+    x86.UC_X86_REG_ES,
+    x86.UC_X86_REG_FS,
+    x86.UC_X86_REG_GS,
+)
+
 CPUID_REGISTERS = (
     x86.UC_X86_REG_EAX,
     x86.UC_X86_REG_EBX,
@@ -41,6 +52,7 @@ CpuState = tuple[bytes, bytes]
 """General registers, flags and segments; then all that hardly ever changes, as one object as long
 as it does not. So two states are compared and hashed by their first parts."""
 _OFTEN = 512
+_STATUS = 0x8D5  # the status flags in EFLAGS: OF, SF, ZF, AF, PF, CF
 
 
 def _new() -> Any:
@@ -62,6 +74,33 @@ def cpu_leaf(leaf: int, subleaf: int) -> tuple[int, int, int, int]:
     return eax, ebx, ecx, edx
 
 
+@cache
+def _flags_offset() -> int:
+    """Where a CPU's state has EFLAGS; the status flags as a run has worked them out (`cc_src`) come
+    16 bytes later. Found by looking, so that another build of Unicorn does not go unnoticed."""
+    uc = _new()
+    uc.reg_write(x86.UC_X86_REG_EFLAGS, 0x246)
+    saved = uc.context_save()
+    state = ctypes.string_at(saved.context, saved.size)
+    words = struct.unpack_from(f"<{_OFTEN // 4}I", state, len(state) - _own_size(state))
+    found = [
+        at
+        for at in range(len(words) - 4)
+        if words[at] == 0x246 and words[at + 4] == 0x246 & _STATUS
+    ]
+    if len(found) != 1:
+        raise InternalError(
+            f"this build of Unicorn is not known: {len(found)} places look like its note on flags "
+            "(docs/unicorn.md)"
+        )
+    return 4 * found[0]
+
+
+def _own_size(saved: bytes) -> int:
+    """Of a saved context: how many bytes at its end are the CPU's. The others are Unicorn's."""
+    return int.from_bytes(saved[:8], "little")
+
+
 class Cpu:
     """One CPU without memory. 32-bit flat protected mode at the start."""
 
@@ -75,29 +114,39 @@ class Cpu:
         self._warm_up()
         self._context = self.uc.context_save()
         saved = ctypes.string_at(self._context.context, self._context.size)
-        # What precedes the CPU's state (its size comes first) is Unicorn's own.
-        own = len(saved) - int.from_bytes(saved[:8], "little")
+        own = len(saved) - _own_size(saved)
         self._context_at = self._context.context.value + own
         self._context_size = len(saved) - own
+        flags = self._context_at + _flags_offset()
+        self._flags = ctypes.c_uint32.from_address(flags)
+        self._worked_out = ctypes.c_uint32.from_address(flags + 16)
         self._seldom = b""
         self._reset_state = self.context()
 
     def _warm_up(self) -> None:
-        """Unicorn tells of a new block of code only where it has executed one before."""
-        before = self.uc.context_save()
-        self.uc.mem_map(_SCRATCH, PAGE)
-        self.uc.mem_write(_SCRATCH, b"\xeb\x00\x90\xf4")  # jmp +0; nop; hlt
-        self.uc.emu_start(_SCRATCH, _NOWHERE, count=2)
-        self.uc.mem_unmap(_SCRATCH, PAGE)
-        self.uc.context_restore(before)
+        """Give the CPU the segments of a PVH entry (docs/misc/pvh.pandoc): flat, 32 bits wide, SS
+        too, which Unicorn begins without. And execute a block: it tells only of the later ones."""
+        uc = self.uc
+        uc.mem_map(_SCRATCH, PAGE)
+        uc.mem_write(_SCRATCH, _DESCRIPTORS + b"\xeb\x00\x90\xf4")  # jmp +0; nop; hlt
+        uc.reg_write(x86.UC_X86_REG_GDTR, (0, _SCRATCH, len(_DESCRIPTORS) - 1, 0))
+        uc.reg_write(x86.UC_X86_REG_CS, 8)
+        for segment in _DATA_SEGMENTS:
+            uc.reg_write(segment, 16)
+        uc.reg_write(x86.UC_X86_REG_GDTR, (0, 0, 0, 0))
+        before = uc.context_save()
+        uc.emu_start(_SCRATCH + len(_DESCRIPTORS), _NOWHERE, count=2)
+        uc.mem_unmap(_SCRATCH, PAGE)
+        uc.context_restore(before)
 
-    def start(self, pc: int, count: int) -> int:
-        """Execute up to `count` instructions from EIP = `pc`; Unicorn's status. Raises what a hook
-        has raised: C cannot, and it outranks whatever the CPU did after it."""
+    def start(self, pc: int, count: int, until: int = _NOWHERE) -> int:
+        """Execute up to `count` instructions from EIP = `pc`, or up to that at `until`; Unicorn's
+        status. Raises what a hook has raised: C cannot, and it outranks whatever the CPU did after
+        it."""
         status: int = uclib.uc_emu_start(
             self.handle,
             ctypes.c_uint64(pc),
-            ctypes.c_uint64(_NOWHERE),
+            ctypes.c_uint64(until),
             ctypes.c_uint64(0),
             ctypes.c_size_t(count),
         )
@@ -132,6 +181,8 @@ class Cpu:
         self.set_context(self._reset_state)
         if real_mode:
             self.set(x86.UC_X86_REG_CR0, self.get(x86.UC_X86_REG_CR0) & ~_CR0_PE)
+            for segment in _DATA_SEGMENTS:
+                self.set(segment, 0)
 
     def in_real_mode(self) -> bool:
         """Whether CR0.PE is clear."""
@@ -159,6 +210,13 @@ class Cpu:
             ctypes.byref(found),
         )
         return found.value if status == const.UC_ERR_OK else None
+
+    def mend_flags(self) -> None:
+        """The CPU stands before an instruction whose access was refused. There Unicorn works its
+        flags out once more, from what they are by then, and gets others."""
+        uclib.uc_context_save(self.handle, self._context.context)
+        self._flags.value = self._flags.value & ~_STATUS | self._worked_out.value & _STATUS
+        uclib.uc_context_restore(self.handle, self._context.context)
 
     def context(self) -> CpuState:
         """All of the CPU's state: equal values, equal CPU."""

@@ -113,18 +113,22 @@ class Engine(Cpu):
             source = self.get(_ESI) if answers else 0
             count = 1 if alone else left
             status = self._start(pc, answers, count, alone=alone)
-            stop = self._windows.stop or self._stop
-            if stop is not None:
-                return stop
+            if self._windows.stop is not None:
+                self.mend_flags()
+                return self._windows.stop
+            if self._stop is not None:
+                return self._stop
             now = self.get(EIP)
             left -= min(self._notes.counted, count)
             if translation.refused:
-                left += translation.was_refused_at(now)  # counted, and not executed
+                if translation.was_refused_at(now):
+                    self.mend_flags()
+                    left += 1  # counted, and not executed
                 alone = translation.store_to_code(now)
                 left -= _BESIDE_ITSELF if alone and translation.beside_itself else 0
                 # MOVS may have got its answer, and not be done.
-                done = not (alone and now == pc and self.get(_ESI) == source)
-                answers = () if done else answers
+                if now != pc or self.get(_ESI) != source:
+                    answers = ()
             elif translation.is_interrupted:
                 if not translation.translate_anew():
                     return Stop(StopKind.FAULT, now, detail=FAULTS[const.UC_ERR_FETCH_PROT])
@@ -148,7 +152,10 @@ class Engine(Cpu):
         for _, window in self._checked:
             window.begin()
         self._stop = None
-        status = self.start(pc, count)
+        if alone:
+            status = self.start(pc, count, self._translation.set_apart(pc))
+        else:
+            status = self.start(pc, count)
         if self._notes.is_split:
             self._check_split()
         for address, window in self._checked:
@@ -157,9 +164,12 @@ class Engine(Cpu):
 
     def _check_split(self) -> None:
         """Unicorn has left in the middle of a split access. That is as it should be only where the
-        second half, at the beginning of a page, met no memory: then nothing ran after it."""
+        second half, at the beginning of a page, met no memory, or no code yet: then nothing ran
+        after it."""
         stop = self._stop
         if stop is not None and stop.kind is StopKind.FAULT and stop.address % PAGE == 0:
+            return
+        if self._translation.is_over_an_edge(self.get(EIP)):
             return
         raise InternalError(
             "Unicorn's memory hooks fell silent in the middle of a run: this execution cannot be "

@@ -61,6 +61,8 @@ class Instruction(NamedTuple):
     """The only general-register instruction that accesses 8 bytes at once."""
     loads_once: bool
     """It loads at most one word, and stores nowhere but there, or is MOVS."""
+    loads_again: bool
+    """LOCK NEG: where hardware loads once, Unicorn loads again to find the value still there."""
     repeats_store: bool
     """REP MOVS or REP STOS."""
 
@@ -84,10 +86,11 @@ def decode(code: bytes, bits: int = 32) -> Instruction:
             _is_atomic(mnemonic, operands),
             name == "cmpxchg8b",
             name in _LOADS_ONCE,
+            mnemonic == "lock neg",
             # All bytes but the last are prefixes; Capstone does not show F2 here.
             code[size - 1] in _STRING_STORES and not _REP.isdisjoint(code[: size - 1]),
         )
-    return Instruction("(bad)", bytes(code[:LONGEST]), False, False, False, False)
+    return Instruction("(bad)", bytes(code[:LONGEST]), False, False, False, False, False)
 
 
 def special(code: bytes, bits: int, *, ordering: bool) -> list[int]:
@@ -109,4 +112,4 @@ def _orders(mnemonic: str, operands: str) -> bool:
 
 
 def _is_atomic(mnemonic: str, operands: str) -> bool:
-    return mnemonic.startswith("lock") or (mnemonic.endswith("xchg") and "[" in operands)
+    return mnemonic.startswith("lock") or (mnemonic == "xchg" and "[" in operands)

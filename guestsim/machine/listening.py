@@ -37,8 +37,9 @@ class QuietRam:
         self._disarm()
         self._quiet = quiet
         for first, last in quiet:
+            begin = max(first - _WIDEST + 1, 0)  # a store may begin before it
             self._handles.append(
-                self._engine.listen(const.UC_HOOK_MEM_WRITE, self._callback, first, last)
+                self._engine.listen(const.UC_HOOK_MEM_WRITE, self._callback, begin, last)
             )
 
     def _disarm(self) -> None:
@@ -47,10 +48,12 @@ class QuietRam:
         self._handles.clear()
         self._quiet = None
 
-    def _stored(self, address: int, _size: int) -> None:
-        if self._quiet is not None:
-            self._written(address)
-            self._disarm()
+    def _stored(self, address: int, size: int) -> None:
+        for first, last in self._quiet or ():
+            if first < address + size and address <= last:
+                self._written(max(address, first))
+                self._disarm()
+                return
 
 
 class DeadStack:

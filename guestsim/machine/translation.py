@@ -85,6 +85,20 @@ class Translation:
         """Whether the run has ended at a block that has to be translated anew."""
         return self._fetched is not None or bool(self._found)
 
+    def set_apart(self, pc: int) -> int:
+        """Have the instruction at `pc` translated without those behind it, which it may change, and
+        whose beginning Unicorn would take for the place where flags were worked out: where the one
+        behind it begins."""
+        at = self._cpu.linear(pc)
+        self._drop(at, 1)
+        return at + len(self.instruction(pc).code)
+
+    def is_over_an_edge(self, pc: int) -> bool:
+        """Whether the run has ended at the second half of an instruction over a page's edge, in the
+        block at `pc`."""
+        fetched = self._fetched
+        return fetched is not None and page_of(fetched) == page_of(self._cpu.linear(pc)) + PAGE
+
     def translate_anew(self) -> bool:
         """See to that; False where the CPU fetches from what can hold no code."""
         for address in self._found:
@@ -133,6 +147,7 @@ class Translation:
     def _on_store(self, _h: int, _kind: int, address: int, size: int, value: int, _d: int) -> bool:
         try:
             if self._alone:
+                self._check_self(address, size)
                 self._pages.store_to_code(address, size, value)
                 return True
             if not self.refused:
@@ -141,6 +156,12 @@ class Translation:
         except BaseException as error:  # re-raised by Cpu.start()
             self._cpu.raise_later(error)
         return False
+
+    def _check_self(self, address: int, size: int) -> None:
+        pc = self._cpu.get(EIP)
+        here = self._cpu.linear(pc)
+        if here < address + size and address < here + len(self.instruction(pc).code):
+            raise self._bus.refusal(pc, "overwrites itself")
 
     def _on_crossing(self, _h: int, _kind: int, address: int, size: int, _v: int, _d: int) -> None:
         beyond = page_of(address) + PAGE
@@ -182,9 +203,9 @@ class Translation:
             address, size = address + part & 0xFFFFFFFF, size - part
         return code
 
-    def _drop(self, page: int) -> None:
-        """Forget what was translated from a page."""
+    def _drop(self, address: int, size: int = PAGE) -> None:
+        """Forget what was translated from a page, or from less."""
         if self._cpu.is_paging():
             self._cpu.uc.ctl_flush_tb()  # the other call takes virtual addresses
         else:
-            self._cpu.uc.ctl_remove_cache(page, page + PAGE)
+            self._cpu.uc.ctl_remove_cache(address, address + size)

@@ -89,6 +89,8 @@ class Windows:
             return self._answers[taken] & (1 << 8 * size) - 1
         pc = self._cpu.get(EIP)
         instruction = self._instruction(pc)
+        if instruction.loads_again and taken and not self._stored:
+            return self._answers[-1]
         if size == 8 and not instruction.is_cmpxchg8b:
             raise self._bus.refusal(pc, "loads 8 bytes of a shared page at once")
         if self._alone and self._stored:

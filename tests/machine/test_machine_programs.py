@@ -17,7 +17,8 @@ _CODE = ("written-code", "written-code", "patch", "private", "flags", "ring-load
 _RING = tuple(kind for kind in KINDS if kind not in ("written-code", "patch", "stack", "string"))
 SETS = {"private": _PRIVATE, "code": _CODE, "ring": _RING, "all": KINDS}
 
-HEAVY = int(os.environ.get("GUESTSIM_PROGRAMS", "0"))
+HEAVY = int(os.environ.get("GUESTSIM_PROGRAMS", "100000"))
+"""Programs that the heavy set runs."""
 
 
 def plans(kinds: tuple[str, ...], blocks: int = 14) -> st.SearchStrategy[Plan]:
@@ -74,10 +75,10 @@ def test_points_resumed_in_any_order(plan: Plan, seed: int) -> None:
     check_restoring(build(plan), seed, turns=30)
 
 
-@pytest.mark.skipif(not HEAVY, reason="heavy: GUESTSIM_PROGRAMS=100000 runs so many programs")
+@pytest.mark.heavy
 @pytest.mark.parametrize("kinds", SETS.values(), ids=SETS)
 def test_a_great_many(kinds: tuple[str, ...]) -> None:
-    @settings(max_examples=HEAVY // (2 * len(SETS)), deadline=None, database=None)
+    @profile(HEAVY // (2 * len(SETS)))
     @given(plan=plans(kinds, 20), seed=seeds, fences=st.booleans())
     def run(plan: Plan, seed: int, fences: bool) -> None:
         check(build(plan, fences=fences), seed, fences=fences)
