@@ -638,6 +638,23 @@ def test_what_was_taken_before_a_reset_stays_taken(again: Callable[[Play], None]
     assert play.told() == TAKEN
 
 
+@pytest.mark.parametrize("index", [PROD, CONS])
+def test_an_index_that_jumps_begins_a_new_ring(index: int) -> None:
+    play = Play()
+    ask(play)
+    play.index(CONS)
+    play.store(index, 4, 5000)
+    assert play.told() == "answered", "nobody waits any more"
+
+
+def test_a_servers_index_that_is_stored_as_it_was_begins_nothing() -> None:
+    play = Play()
+    ask(play, ENOSYS)
+    play.swap(SERVERS_PROD, 4, len(ENOSYS))
+    play.receive()
+    assert play.told() == TAKEN
+
+
 @pytest.mark.parametrize("again", [reset, close])
 def test_halves_do_not_outlive_a_reset(again: Callable[[Play], None]) -> None:
     play, other = Play(5000, 5000), Play(5000, 5000)
@@ -718,6 +735,15 @@ def test_a_value_can_be_a_part_of_a_key() -> None:
 
 
 # -- bytes in hand --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("step", [1, 512, 1024])
+def test_a_whole_buffer_in_hand_has_no_beginning(step: int) -> None:
+    held: Held = NONE
+    for at in range(500, 1524, step):
+        held = put(held, at % 1024, bytes(step))
+    assert held == ((0, bytes(1024)),)
+
 
 pieces = st.lists(st.tuples(st.integers(0, 1023), st.binary(min_size=1, max_size=12)), max_size=8)
 
