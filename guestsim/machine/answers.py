@@ -133,6 +133,11 @@ def follow(answers: Answers, heard: tuple[Op, int] | None, ops: Sequence[Op]) ->
     if heard is not None:
         op, value = heard
         if op.kind in _LOADS and op.address < _END and not _is_old(answers, op, value):
+            if not ops and going is None and _RSP <= op.address <= _REQ_CONS - op.size:
+                # By far the most frequent: one more byte or word of a message.
+                data = value.to_bytes(op.size, "little")
+                loaded = put(answers.loaded, op.address - _RSP, data)
+                return Answers._make((*answers[:3], loaded, *answers[4:]))
             going = going or _Going(answers)
             going.load(op.address, op.size, value)
             if op.kind is Kind.RMW and ops and ops[0].flags & Flag.LOCKED:
@@ -144,7 +149,7 @@ def follow(answers: Answers, heard: tuple[Op, int] | None, ops: Sequence[Op]) ->
         if op.kind is Kind.STORE and op.address < _END:
             going = going or _Going(answers)
             going.store(op.address, op.size, op.value)
-        elif going is not None:
+        elif going is not None and going.in_parts:
             going.settle()
     return answers if going is None else going.answers()
 
@@ -181,6 +186,8 @@ class _Going:
             waiting, self.watches, self.stray, self.wrong,
         ) = answers  # fmt: skip
         self.waiting = list(waiting)
+        self.in_parts = self.prod.moved or self.cons.moved
+        """Whether an index is being stored in parts."""
         self._run_at = self._run_end = 0
         self._run = bytearray()  # stores that continue each other, before they go to `stored`
 
@@ -213,15 +220,29 @@ class _Going:
 
     def store(self, address: int, size: int, value: int) -> None:
         """The guest stored `value`."""
-        if address + size <= _RSP:
+        end = address + size
+        if end <= _RSP:
             if address != self._run_end or not self._run:
                 self.settle()
                 self._put_run()
                 self._run_at = address
-            self._run += value.to_bytes(size, "little")
-            self._run_end = address + size
-            return
-        self._store(address, value.to_bytes(size, "little"))
+            if size == 1:
+                self._run.append(value)
+            else:
+                self._run += value.to_bytes(size, "little")
+            self._run_end = end
+        elif address >= _RSP and end <= _REQ_CONS:
+            if self.in_parts:
+                self.settle()  # else nothing: the server's bytes are wiped, in a reset
+        elif size == 4 and address == _REQ_PROD:
+            self._put_run()
+            self.settle(but=_REQ_PROD)
+            self._move_prod(value, _EVERY_BIT)
+        elif size == 4 and address == _RSP_CONS:
+            self.settle(but=_RSP_CONS)
+            self._move_cons(value, _EVERY_BIT)
+        else:
+            self._store(address, value.to_bytes(size, "little"))
 
     def swap(self, op: Op, before: int) -> None:
         """The store half of an atomic op that loaded `before`. A server's index that it does not
@@ -243,11 +264,11 @@ class _Going:
             elif word == _REQ_PROD:
                 self.settle(but=word)
                 self.prod = _changed(self.prod, first & 3, part)
-                self.settle(but=0 if len(part) == 4 else word)
+                self.in_parts = True
             elif word == _RSP_CONS:
                 self.settle(but=word)
                 self.cons = _changed(self.cons, first & 3, part)
-                self.settle(but=0 if len(part) == 4 else word)
+                self.in_parts = True
             elif word in (_REQ_CONS, _RSP_PROD):
                 self.settle()
                 self._begin_again()
@@ -277,32 +298,39 @@ class _Going:
 
     def settle(self, but: int = 0) -> None:
         """Follow the streams to where the indices stand, except for that of the word `but`."""
+        if not self.in_parts:
+            return
         if self.prod.moved and but != _REQ_PROD:
-            at, to = self.prod.at, self.prod.word
-            self.prod = self.prod._replace(at=to)
-            count = back_from(self.stored, to) if at is None else to - at & _EVERY_BIT
-            if count > RING_SIZE:
-                self._begin_again()
-            else:
-                data, known, self.stored = cut(self.stored, (to - count) % RING_SIZE, count)
-                self._publish(data, known)
+            self._move_prod(self.prod.word, self.prod.known)
         if self.cons.moved and but != _RSP_CONS:
-            at, to = self.cons.at, self.cons.word
-            self.cons = self.cons._replace(at=to)
-            count = back_from(self.loaded, to) if at is None else to - at & _EVERY_BIT
-            if count > RING_SIZE:
-                self._begin_again()
-            else:
-                data, known, self.loaded = cut(self.loaded, (to - count) % RING_SIZE, count)
-                self.hearing, messages = eat(self.hearing, data, known)
-                for message in messages:
-                    self._hear(message)
+            self._move_cons(self.cons.word, self.cons.known)
+        self.in_parts = but != 0 and (self.prod.moved or self.cons.moved)
+
+    def _move_prod(self, to: int, known: int) -> None:
+        at = self.prod.at
+        self.prod = _Index(to, known, to)
+        count = back_from(self.stored, to) if at is None else to - at & _EVERY_BIT
+        if count > RING_SIZE:
+            self._begin_again()
+        elif count:
+            data, there, self.stored = cut(self.stored, (to - count) % RING_SIZE, count)
+            self._publish(data, there)
+
+    def _move_cons(self, to: int, known: int) -> None:
+        at = self.cons.at
+        self.cons = _Index(to, known, to)
+        count = back_from(self.loaded, to) if at is None else to - at & _EVERY_BIT
+        if count > RING_SIZE:
+            self._begin_again()
+        elif count:
+            data, there, self.loaded = cut(self.loaded, (to - count) % RING_SIZE, count)
+            self.hearing, messages = eat(self.hearing, data, there)
+            for message in messages:
+                self._hear(message)
 
     # -- messages -------------------------------------------------------------------------------
 
     def _publish(self, data: bytes, known: bytes | None) -> None:
-        if not data:
-            return
         whole = not self.asking.head
         if whole and not self.waiting:
             self.hearing = Half()  # the rest of what was left over, and is dropped

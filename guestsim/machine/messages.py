@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from struct import Struct
 from typing import NamedTuple
 
 from guestsim.abi.xs_wire import XsdSockmsgType
 from guestsim.trace.wire import HEADER_SIZE, type_name
 
 __all__ = ["Half", "Message", "belongs", "eat", "message_of"]
+
+_IDS = Struct("<III")
 
 _TEXT = 64
 """Bytes of a payload that are kept, to name a request or an error."""
@@ -46,7 +49,7 @@ def belongs(reply: Message, request: Message) -> bool:
 
 def message_of(head: bytes) -> Message:
     """The message that begins with `head`, at least a header."""
-    kind, req_id, tx_id = (int.from_bytes(head[at : at + 4], "little") for at in (0, 4, 8))
+    kind, req_id, tx_id = _IDS.unpack_from(head)
     return Message(kind, req_id, tx_id, head[HEADER_SIZE:].partition(b"\0")[0])
 
 
