@@ -145,13 +145,38 @@ def follow(answers: Answers, heard: tuple[Op, int] | None, ops: Sequence[Op]) ->
                 ops = ops[1:]
         elif going is not None:
             going.settle()
+    if not ops:
+        return answers if going is None else going.answers()
+    run, start = bytearray(), 0  # stores that continue each other: a request, or a wipe
     for op in ops:
-        if op.kind is Kind.STORE and op.address < _END:
+        address, size = op.address, op.size
+        if op.kind is not _STORE or address >= _END:
+            if going is not None and going.in_parts:
+                going.settle()
+        elif _RSP <= address <= _REQ_CONS - size and (going is None or not going.in_parts):
+            pass  # the server's bytes, which a reset wipes
+        elif address <= _RSP - size and (going is None or not going.in_parts):
+            if address != start + len(run):
+                if run:
+                    going = going or _Going(answers)
+                    going.stored = put(going.stored, start, bytes(run))
+                    run.clear()
+                start = address
+            run += op.value.to_bytes(size, "little")
+        else:
             going = going or _Going(answers)
-            going.store(op.address, op.size, op.value)
-        elif going is not None and going.in_parts:
-            going.settle()
-    return answers if going is None else going.answers()
+            if run:
+                going.stored = put(going.stored, start, bytes(run))
+                run.clear()
+            going.store(address, size, op.value)
+    if going is not None:
+        if run:
+            going.stored = put(going.stored, start, bytes(run))
+        return going.answers()
+    if run:
+        stored = put(answers.stored, start, bytes(run))
+        return Answers._make((*answers[:2], stored, *answers[3:]))
+    return answers
 
 
 def _is_old(answers: Answers, op: Op, value: int) -> bool:
@@ -173,6 +198,7 @@ def verdict(answers: Answers) -> Verdict:
     return Verdict(going.taken(), tuple(going.waiting))
 
 
+_STORE = Kind.STORE
 _LOADS = frozenset({Kind.LOAD, Kind.RMW})
 _SERVERS = frozenset({_REQ_CONS, _RSP_PROD, int(Interface.SERVER_FEATURES), _CONNECTION})
 
@@ -188,11 +214,8 @@ class _Going:
         self.waiting = list(waiting)
         self.in_parts = self.prod.moved or self.cons.moved
         """Whether an index is being stored in parts."""
-        self._run_at = self._run_end = 0
-        self._run = bytearray()  # stores that continue each other, before they go to `stored`
 
     def answers(self) -> Answers:
-        self._put_run()
         return Answers(
             self.prod, self.cons, self.stored, self.loaded, self.asking, self.hearing,
             tuple(self.waiting), self.watches, self.stray, self.wrong,
@@ -220,22 +243,7 @@ class _Going:
 
     def store(self, address: int, size: int, value: int) -> None:
         """The guest stored `value`."""
-        end = address + size
-        if end <= _RSP:
-            if address != self._run_end or not self._run:
-                self.settle()
-                self._put_run()
-                self._run_at = address
-            if size == 1:
-                self._run.append(value)
-            else:
-                self._run += value.to_bytes(size, "little")
-            self._run_end = end
-        elif address >= _RSP and end <= _REQ_CONS:
-            if self.in_parts:
-                self.settle()  # else nothing: the server's bytes are wiped, in a reset
-        elif size == 4 and address == _REQ_PROD:
-            self._put_run()
+        if size == 4 and address == _REQ_PROD:
             self.settle(but=_REQ_PROD)
             self._move_prod(value, _EVERY_BIT)
         elif size == 4 and address == _RSP_CONS:
@@ -254,7 +262,6 @@ class _Going:
                 self._store(address, new[index : index + 1])
 
     def _store(self, address: int, data: bytes) -> None:
-        self._put_run()
         for first, part in _words(address, data):
             word = first & ~3
             if first < _REQ_CONS:
@@ -276,11 +283,6 @@ class _Going:
                 self.settle()
                 self._begin_again()
                 self.prod = self.cons = _Index()  # the server's to zero
-
-    def _put_run(self) -> None:
-        if self._run:
-            self.stored = put(self.stored, self._run_at, bytes(self._run))
-            self._run.clear()
 
     # -- indices --------------------------------------------------------------------------------
 

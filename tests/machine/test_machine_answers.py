@@ -566,6 +566,19 @@ def test_an_atomic_op_publishes_and_takes(size: int) -> None:
     assert play.told() == TAKEN
 
 
+def test_a_store_may_go_over_the_end_of_the_buffer() -> None:
+    # What it puts into the other buffer is no request.
+    play = Play(req=1006)
+    play.put(0, ASKED[18:])
+    play.put(1006, ASKED[:16])
+    play.store(1022, 4, int.from_bytes(ASKED[16:18] + b"\xff\xff", "little"))
+    play.index(PROD)
+    play.put(PROD, (1006 + len(ASKED)).to_bytes(4, "little"))
+    play.come(ENOSYS)
+    play.receive()
+    assert play.told() == TAKEN
+
+
 def test_a_comparison_that_failed_moves_nothing() -> None:
     play = Play(req=5120, shape=single)
     play.load(PROD, 4, Kind.RMW)
