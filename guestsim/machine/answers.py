@@ -58,6 +58,7 @@ _REQ_PROD, _RSP_CONS, _RSP_PROD = (
 )
 _CONNECTION = int(Interface.CONNECTION)
 _END = _CONNECTION + 4
+_WATCH, _WATCH_EVENT = int(XsdSockmsgType.XS_WATCH), int(XsdSockmsgType.XS_WATCH_EVENT)
 _EVERY_BIT = 0xFFFFFFFF
 
 
@@ -112,6 +113,12 @@ class Answers(NamedTuple):
     wrong: Stray | None
     """One for which there is no way back: the ring was reset since."""
 
+    @property
+    def in_parts(self) -> bool:
+        """Whether an index is being stored in parts."""
+        (prod, known, at), (cons, knows, back) = self[0], self[1]
+        return (at != prod and known != 0) or (back != cons and knows != 0)
+
 
 BEGIN = Answers(_Index(), _Index(), NONE, NONE, Half(), Half(), (), False, None, None)
 """A stage that has not done anything yet."""
@@ -129,10 +136,14 @@ class Verdict(NamedTuple):
 def follow(answers: Answers, heard: tuple[Op, int] | None, ops: Sequence[Op]) -> Answers:
     """Go on by what a burst brought: the op that was answered before it and its value, and the
     ops that need no answer. The same object where there was nothing to follow."""
-    going = _Going(answers) if answers.prod.moved or answers.cons.moved else None
+    going = None
+    if answers.in_parts:
+        going = _Going(answers)
     if heard is not None:
         op, value = heard
-        if op.kind in _LOADS and op.address < _END and not _is_old(answers, op, value):
+        kind = op.kind
+        loads = kind is _LOAD or kind is _RMW
+        if loads and op.address < _END and not _is_old(answers, op, value):
             if not ops and going is None and _RSP <= op.address <= _REQ_CONS - op.size:
                 # By far the most frequent: one more byte or word of a message.
                 data = value.to_bytes(op.size, "little")
@@ -140,35 +151,47 @@ def follow(answers: Answers, heard: tuple[Op, int] | None, ops: Sequence[Op]) ->
                 return Answers._make((*answers[:3], loaded, *answers[4:]))
             going = going or _Going(answers)
             going.load(op.address, op.size, value)
-            if op.kind is Kind.RMW and ops and ops[0].flags & Flag.LOCKED:
+            if op.kind is _RMW and ops and ops[0].flags & Flag.LOCKED:
                 going.swap(ops[0], value)
                 ops = ops[1:]
         elif going is not None:
             going.settle()
     if not ops:
         return answers if going is None else going.answers()
-    run, start = bytearray(), 0  # stores that continue each other: a request, or a wipe
+    run, start, end = bytearray(), 0, -1  # stores that continue each other: a request, or a wipe
+    in_parts = going is not None and going.in_parts
     for op in ops:
         address, size = op.address, op.size
         if op.kind is not _STORE or address >= _END:
-            if going is not None and going.in_parts:
+            if going is not None and in_parts:
                 going.settle()
-        elif _RSP <= address <= _REQ_CONS - size and (going is None or not going.in_parts):
+                in_parts = False
+        elif in_parts:
+            going = going or _Going(answers)
+            going.store(address, size, op.value)
+            in_parts = going.in_parts
+        elif _RSP <= address <= _REQ_CONS - size:
             pass  # the server's bytes, which a reset wipes
-        elif address <= _RSP - size and (going is None or not going.in_parts):
-            if address != start + len(run):
+        elif address <= _RSP - size:
+            if address != end:
                 if run:
                     going = going or _Going(answers)
                     going.stored = put(going.stored, start, bytes(run))
                     run.clear()
-                start = address
-            run += op.value.to_bytes(size, "little")
+                start = end = address
+            if size == 1:
+                run.append(op.value)
+            else:
+                run += op.value.to_bytes(size, "little")
+            end += size
         else:
             going = going or _Going(answers)
             if run:
                 going.stored = put(going.stored, start, bytes(run))
                 run.clear()
+            end = -1
             going.store(address, size, op.value)
+            in_parts = going.in_parts
     if going is not None:
         if run:
             going.stored = put(going.stored, start, bytes(run))
@@ -181,7 +204,7 @@ def follow(answers: Answers, heard: tuple[Op, int] | None, ops: Sequence[Op]) ->
 
 def _is_old(answers: Answers, op: Op, value: int) -> bool:
     """Whether a load tells nothing, at a glance: it is of an index, and not even an atomic op's."""
-    if op.kind is Kind.RMW or op.size != 4:
+    if op.kind is _RMW or op.size != 4:
         return False
     if op.address == _REQ_PROD:
         return answers.prod == (value, _EVERY_BIT, value)
@@ -199,7 +222,7 @@ def verdict(answers: Answers) -> Verdict:
 
 
 _STORE = Kind.STORE
-_LOADS = frozenset({Kind.LOAD, Kind.RMW})
+_LOAD, _RMW = Kind.LOAD, Kind.RMW
 _SERVERS = frozenset({_REQ_CONS, _RSP_PROD, int(Interface.SERVER_FEATURES), _CONNECTION})
 
 
@@ -212,8 +235,7 @@ class _Going:
             waiting, self.watches, self.stray, self.wrong,
         ) = answers  # fmt: skip
         self.waiting = list(waiting)
-        self.in_parts = self.prod.moved or self.cons.moved
-        """Whether an index is being stored in parts."""
+        self.in_parts = answers.in_parts
 
     def answers(self) -> Answers:
         return Answers(
@@ -340,19 +362,21 @@ class _Going:
         begun = len(messages) + bool(self.asking.head) - (not whole)
         if begun > 0 and self.stray is not None:
             self.stray = self.stray._replace(went_on=True)
-        self.waiting += messages
-        if any(message.type == XsdSockmsgType.XS_WATCH for message in messages):
-            self.watches = True
+        for message in messages:
+            self.waiting.append(message)
+            self.watches = self.watches or message.type == _WATCH
 
     def _hear(self, message: Message) -> None:
         waiting = self.waiting
-        place = next((i for i, request in enumerate(waiting) if belongs(message, request)), None)
-        if place is None:
-            event = message.type == XsdSockmsgType.XS_WATCH_EVENT
+        for place, request in enumerate(waiting):
+            if belongs(message, request):
+                del waiting[place]
+                break
+        else:
+            event = message.type == _WATCH_EVENT
             if waiting and self.stray is None and not (event and self.watches):
                 self.stray = Stray(message, waiting[0])
             return
-        del waiting[place]
         last = place == len(waiting)
         if not waiting or (last and self.stray is not None and not self.stray.went_on):
             self.stray = None

@@ -10,6 +10,7 @@ from guestsim.trace.wire import HEADER_SIZE, type_name
 
 __all__ = ["Half", "Message", "belongs", "eat", "message_of"]
 
+_ERROR = int(XsdSockmsgType.XS_ERROR)
 _IDS = Struct("<III")
 
 _TEXT = 64
@@ -43,8 +44,7 @@ class Half(NamedTuple):
 
 def belongs(reply: Message, request: Message) -> bool:
     """Whether `reply` is the answer to `request`: its type, or an ERROR, under its ids."""
-    same = (reply.req_id, reply.tx_id) == (request.req_id, request.tx_id)
-    return same and reply.type in (request.type, XsdSockmsgType.XS_ERROR)
+    return reply[1:3] == request[1:3] and reply[0] in (request[0], _ERROR)
 
 
 def message_of(head: bytes) -> Message:
