@@ -50,13 +50,9 @@ from guestsim.trace.wire import HEADER_SIZE, RING_SIZE
 
 __all__ = ["BEGIN", "Answers", "Message", "Stray", "Verdict", "follow", "verdict"]
 
-_REQ, _RSP, _REQ_CONS = int(Interface.REQ), int(Interface.RSP), int(Interface.REQ_CONS)
-_REQ_PROD, _RSP_CONS, _RSP_PROD = (
-    int(Interface.REQ_PROD),
-    int(Interface.RSP_CONS),
-    int(Interface.RSP_PROD),
-)
-_CONNECTION = int(Interface.CONNECTION)
+_RSP, _CONNECTION = int(Interface.RSP), int(Interface.CONNECTION)
+_REQ_CONS, _REQ_PROD = int(Interface.REQ_CONS), int(Interface.REQ_PROD)
+_RSP_CONS, _RSP_PROD = int(Interface.RSP_CONS), int(Interface.RSP_PROD)
 _END = _CONNECTION + 4
 _WATCH, _WATCH_EVENT = int(XsdSockmsgType.XS_WATCH), int(XsdSockmsgType.XS_WATCH_EVENT)
 _EVERY_BIT = 0xFFFFFFFF
@@ -136,13 +132,10 @@ class Verdict(NamedTuple):
 def follow(answers: Answers, heard: tuple[Op, int] | None, ops: Sequence[Op]) -> Answers:
     """Go on by what a burst brought: the op that was answered before it and its value, and the
     ops that need no answer. The same object where there was nothing to follow."""
-    going = None
-    if answers.in_parts:
-        going = _Going(answers)
+    going = _Going(answers) if answers.in_parts else None
     if heard is not None:
         op, value = heard
-        kind = op.kind
-        loads = kind is _LOAD or kind is _RMW
+        loads = op.kind is _LOAD or op.kind is _RMW
         if loads and op.address < _END and not _is_old(answers, op, value):
             if not ops and going is None and _RSP <= op.address <= _REQ_CONS - op.size:
                 # By far the most frequent: one more byte or word of a message.
@@ -158,40 +151,28 @@ def follow(answers: Answers, heard: tuple[Op, int] | None, ops: Sequence[Op]) ->
             going.settle()
     if not ops:
         return answers if going is None else going.answers()
-    run, start, end = bytearray(), 0, -1  # stores that continue each other: a request, or a wipe
-    in_parts = going is not None and going.in_parts
+    run, start = bytearray(), 0  # stores that continue each other: a request, or a wipe
     for op in ops:
         address, size = op.address, op.size
         if op.kind is not _STORE or address >= _END:
-            if going is not None and in_parts:
+            if going is not None and going.in_parts:
                 going.settle()
-                in_parts = False
-        elif in_parts:
-            going = going or _Going(answers)
-            going.store(address, size, op.value)
-            in_parts = going.in_parts
-        elif _RSP <= address <= _REQ_CONS - size:
+        elif _RSP <= address <= _REQ_CONS - size and (going is None or not going.in_parts):
             pass  # the server's bytes, which a reset wipes
-        elif address <= _RSP - size:
-            if address != end:
+        elif address <= _RSP - size and (going is None or not going.in_parts):
+            if address != start + len(run):
                 if run:
                     going = going or _Going(answers)
                     going.stored = put(going.stored, start, bytes(run))
                     run.clear()
-                start = end = address
-            if size == 1:
-                run.append(op.value)
-            else:
-                run += op.value.to_bytes(size, "little")
-            end += size
+                start = address
+            run += op.value.to_bytes(size, "little")
         else:
             going = going or _Going(answers)
             if run:
                 going.stored = put(going.stored, start, bytes(run))
                 run.clear()
-            end = -1
             going.store(address, size, op.value)
-            in_parts = going.in_parts
     if going is not None:
         if run:
             going.stored = put(going.stored, start, bytes(run))
