@@ -50,14 +50,11 @@ from guestsim.trace.wire import HEADER_SIZE, RING_SIZE
 
 __all__ = ["BEGIN", "Answers", "Message", "Stray", "Verdict", "follow", "verdict"]
 
-_REQ, _RSP, _REQ_CONS = int(Interface.REQ), int(Interface.RSP), int(Interface.REQ_CONS)
-_REQ_PROD, _RSP_CONS, _RSP_PROD = (
-    int(Interface.REQ_PROD),
-    int(Interface.RSP_CONS),
-    int(Interface.RSP_PROD),
-)
-_CONNECTION = int(Interface.CONNECTION)
+_RSP, _CONNECTION = int(Interface.RSP), int(Interface.CONNECTION)
+_REQ_CONS, _REQ_PROD = int(Interface.REQ_CONS), int(Interface.REQ_PROD)
+_RSP_CONS, _RSP_PROD = int(Interface.RSP_CONS), int(Interface.RSP_PROD)
 _END = _CONNECTION + 4
+_WATCH, _WATCH_EVENT = int(XsdSockmsgType.XS_WATCH), int(XsdSockmsgType.XS_WATCH_EVENT)
 _EVERY_BIT = 0xFFFFFFFF
 
 
@@ -112,6 +109,12 @@ class Answers(NamedTuple):
     wrong: Stray | None
     """One for which there is no way back: the ring was reset since."""
 
+    @property
+    def in_parts(self) -> bool:
+        """Whether an index is being stored in parts."""
+        (prod, known, at), (cons, knows, back) = self[0], self[1]
+        return (at != prod and known != 0) or (back != cons and knows != 0)
+
 
 BEGIN = Answers(_Index(), _Index(), NONE, NONE, Half(), Half(), (), False, None, None)
 """A stage that has not done anything yet."""
@@ -129,29 +132,60 @@ class Verdict(NamedTuple):
 def follow(answers: Answers, heard: tuple[Op, int] | None, ops: Sequence[Op]) -> Answers:
     """Go on by what a burst brought: the op that was answered before it and its value, and the
     ops that need no answer. The same object where there was nothing to follow."""
-    going = _Going(answers) if answers.prod.moved or answers.cons.moved else None
+    going = _Going(answers) if answers.in_parts else None
     if heard is not None:
         op, value = heard
-        if op.kind in _LOADS and op.address < _END and not _is_old(answers, op, value):
+        loads = op.kind is _LOAD or op.kind is _RMW
+        if loads and op.address < _END and not _is_old(answers, op, value):
+            if not ops and going is None and _RSP <= op.address <= _REQ_CONS - op.size:
+                # By far the most frequent: one more byte or word of a message.
+                data = value.to_bytes(op.size, "little")
+                loaded = put(answers.loaded, op.address - _RSP, data)
+                return Answers._make((*answers[:3], loaded, *answers[4:]))
             going = going or _Going(answers)
             going.load(op.address, op.size, value)
-            if op.kind is Kind.RMW and ops and ops[0].flags & Flag.LOCKED:
+            if op.kind is _RMW and ops and ops[0].flags & Flag.LOCKED:
                 going.swap(ops[0], value)
                 ops = ops[1:]
         elif going is not None:
             going.settle()
+    if not ops:
+        return answers if going is None else going.answers()
+    run, start = bytearray(), 0  # stores that continue each other: a request, or a wipe
     for op in ops:
-        if op.kind is Kind.STORE and op.address < _END:
+        address, size = op.address, op.size
+        if op.kind is not _STORE or address >= _END:
+            if going is not None and going.in_parts:
+                going.settle()
+        elif _RSP <= address <= _REQ_CONS - size and (going is None or not going.in_parts):
+            pass  # the server's bytes, which a reset wipes
+        elif address <= _RSP - size and (going is None or not going.in_parts):
+            if address != start + len(run):
+                if run:
+                    going = going or _Going(answers)
+                    going.stored = put(going.stored, start, bytes(run))
+                    run.clear()
+                start = address
+            run += op.value.to_bytes(size, "little")
+        else:
             going = going or _Going(answers)
-            going.store(op.address, op.size, op.value)
-        elif going is not None:
-            going.settle()
-    return answers if going is None else going.answers()
+            if run:
+                going.stored = put(going.stored, start, bytes(run))
+                run.clear()
+            going.store(address, size, op.value)
+    if going is not None:
+        if run:
+            going.stored = put(going.stored, start, bytes(run))
+        return going.answers()
+    if run:
+        stored = put(answers.stored, start, bytes(run))
+        return Answers._make((*answers[:2], stored, *answers[3:]))
+    return answers
 
 
 def _is_old(answers: Answers, op: Op, value: int) -> bool:
     """Whether a load tells nothing, at a glance: it is of an index, and not even an atomic op's."""
-    if op.kind is Kind.RMW or op.size != 4:
+    if op.kind is _RMW or op.size != 4:
         return False
     if op.address == _REQ_PROD:
         return answers.prod == (value, _EVERY_BIT, value)
@@ -168,7 +202,8 @@ def verdict(answers: Answers) -> Verdict:
     return Verdict(going.taken(), tuple(going.waiting))
 
 
-_LOADS = frozenset({Kind.LOAD, Kind.RMW})
+_STORE = Kind.STORE
+_LOAD, _RMW = Kind.LOAD, Kind.RMW
 _SERVERS = frozenset({_REQ_CONS, _RSP_PROD, int(Interface.SERVER_FEATURES), _CONNECTION})
 
 
@@ -181,11 +216,9 @@ class _Going:
             waiting, self.watches, self.stray, self.wrong,
         ) = answers  # fmt: skip
         self.waiting = list(waiting)
-        self._run_at = self._run_end = 0
-        self._run = bytearray()  # stores that continue each other, before they go to `stored`
+        self.in_parts = answers.in_parts
 
     def answers(self) -> Answers:
-        self._put_run()
         return Answers(
             self.prod, self.cons, self.stored, self.loaded, self.asking, self.hearing,
             tuple(self.waiting), self.watches, self.stray, self.wrong,
@@ -213,15 +246,14 @@ class _Going:
 
     def store(self, address: int, size: int, value: int) -> None:
         """The guest stored `value`."""
-        if address + size <= _RSP:
-            if address != self._run_end or not self._run:
-                self.settle()
-                self._put_run()
-                self._run_at = address
-            self._run += value.to_bytes(size, "little")
-            self._run_end = address + size
-            return
-        self._store(address, value.to_bytes(size, "little"))
+        if size == 4 and address == _REQ_PROD:
+            self.settle(but=_REQ_PROD)
+            self._move_prod(value, _EVERY_BIT)
+        elif size == 4 and address == _RSP_CONS:
+            self.settle(but=_RSP_CONS)
+            self._move_cons(value, _EVERY_BIT)
+        else:
+            self._store(address, value.to_bytes(size, "little"))
 
     def swap(self, op: Op, before: int) -> None:
         """The store half of an atomic op that loaded `before`. A server's index that it does not
@@ -233,7 +265,6 @@ class _Going:
                 self._store(address, new[index : index + 1])
 
     def _store(self, address: int, data: bytes) -> None:
-        self._put_run()
         for first, part in _words(address, data):
             word = first & ~3
             if first < _REQ_CONS:
@@ -243,11 +274,11 @@ class _Going:
             elif word == _REQ_PROD:
                 self.settle(but=word)
                 self.prod = _changed(self.prod, first & 3, part)
-                self.settle(but=0 if len(part) == 4 else word)
+                self.in_parts = True
             elif word == _RSP_CONS:
                 self.settle(but=word)
                 self.cons = _changed(self.cons, first & 3, part)
-                self.settle(but=0 if len(part) == 4 else word)
+                self.in_parts = True
             elif word in (_REQ_CONS, _RSP_PROD):
                 self.settle()
                 self._begin_again()
@@ -255,11 +286,6 @@ class _Going:
                 self.settle()
                 self._begin_again()
                 self.prod = self.cons = _Index()  # the server's to zero
-
-    def _put_run(self) -> None:
-        if self._run:
-            self.stored = put(self.stored, self._run_at, bytes(self._run))
-            self._run.clear()
 
     # -- indices --------------------------------------------------------------------------------
 
@@ -277,32 +303,39 @@ class _Going:
 
     def settle(self, but: int = 0) -> None:
         """Follow the streams to where the indices stand, except for that of the word `but`."""
+        if not self.in_parts:
+            return
         if self.prod.moved and but != _REQ_PROD:
-            at, to = self.prod.at, self.prod.word
-            self.prod = self.prod._replace(at=to)
-            count = back_from(self.stored, to) if at is None else to - at & _EVERY_BIT
-            if count > RING_SIZE:
-                self._begin_again()
-            else:
-                data, known, self.stored = cut(self.stored, (to - count) % RING_SIZE, count)
-                self._publish(data, known)
+            self._move_prod(self.prod.word, self.prod.known)
         if self.cons.moved and but != _RSP_CONS:
-            at, to = self.cons.at, self.cons.word
-            self.cons = self.cons._replace(at=to)
-            count = back_from(self.loaded, to) if at is None else to - at & _EVERY_BIT
-            if count > RING_SIZE:
-                self._begin_again()
-            else:
-                data, known, self.loaded = cut(self.loaded, (to - count) % RING_SIZE, count)
-                self.hearing, messages = eat(self.hearing, data, known)
-                for message in messages:
-                    self._hear(message)
+            self._move_cons(self.cons.word, self.cons.known)
+        self.in_parts = but != 0 and (self.prod.moved or self.cons.moved)
+
+    def _move_prod(self, to: int, known: int) -> None:
+        at = self.prod.at
+        self.prod = _Index(to, known, to)
+        count = back_from(self.stored, to) if at is None else to - at & _EVERY_BIT
+        if count > RING_SIZE:
+            self._begin_again()
+        elif count:
+            data, there, self.stored = cut(self.stored, (to - count) % RING_SIZE, count)
+            self._publish(data, there)
+
+    def _move_cons(self, to: int, known: int) -> None:
+        at = self.cons.at
+        self.cons = _Index(to, known, to)
+        count = back_from(self.loaded, to) if at is None else to - at & _EVERY_BIT
+        if count > RING_SIZE:
+            self._begin_again()
+        elif count:
+            data, there, self.loaded = cut(self.loaded, (to - count) % RING_SIZE, count)
+            self.hearing, messages = eat(self.hearing, data, there)
+            for message in messages:
+                self._hear(message)
 
     # -- messages -------------------------------------------------------------------------------
 
     def _publish(self, data: bytes, known: bytes | None) -> None:
-        if not data:
-            return
         whole = not self.asking.head
         if whole and not self.waiting:
             self.hearing = Half()  # the rest of what was left over, and is dropped
@@ -310,19 +343,21 @@ class _Going:
         begun = len(messages) + bool(self.asking.head) - (not whole)
         if begun > 0 and self.stray is not None:
             self.stray = self.stray._replace(went_on=True)
-        self.waiting += messages
-        if any(message.type == XsdSockmsgType.XS_WATCH for message in messages):
-            self.watches = True
+        for message in messages:
+            self.waiting.append(message)
+            self.watches = self.watches or message.type == _WATCH
 
     def _hear(self, message: Message) -> None:
         waiting = self.waiting
-        place = next((i for i, request in enumerate(waiting) if belongs(message, request)), None)
-        if place is None:
-            event = message.type == XsdSockmsgType.XS_WATCH_EVENT
+        for place, request in enumerate(waiting):
+            if belongs(message, request):
+                del waiting[place]
+                break
+        else:
+            event = message.type == _WATCH_EVENT
             if waiting and self.stray is None and not (event and self.watches):
                 self.stray = Stray(message, waiting[0])
             return
-        del waiting[place]
         last = place == len(waiting)
         if not waiting or (last and self.stray is not None and not self.stray.went_on):
             self.stray = None

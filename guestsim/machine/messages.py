@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from struct import Struct
 from typing import NamedTuple
 
 from guestsim.abi.xs_wire import XsdSockmsgType
 from guestsim.trace.wire import HEADER_SIZE, type_name
 
 __all__ = ["Half", "Message", "belongs", "eat", "message_of"]
+
+_ERROR = int(XsdSockmsgType.XS_ERROR)
+_IDS = Struct("<III")
 
 _TEXT = 64
 """Bytes of a payload that are kept, to name a request or an error."""
@@ -40,13 +44,12 @@ class Half(NamedTuple):
 
 def belongs(reply: Message, request: Message) -> bool:
     """Whether `reply` is the answer to `request`: its type, or an ERROR, under its ids."""
-    same = (reply.req_id, reply.tx_id) == (request.req_id, request.tx_id)
-    return same and reply.type in (request.type, XsdSockmsgType.XS_ERROR)
+    return reply[1:3] == request[1:3] and reply[0] in (request[0], _ERROR)
 
 
 def message_of(head: bytes) -> Message:
     """The message that begins with `head`, at least a header."""
-    kind, req_id, tx_id = (int.from_bytes(head[at : at + 4], "little") for at in (0, 4, 8))
+    kind, req_id, tx_id = _IDS.unpack_from(head)
     return Message(kind, req_id, tx_id, head[HEADER_SIZE:].partition(b"\0")[0])
 
 

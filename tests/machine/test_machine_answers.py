@@ -566,6 +566,19 @@ def test_an_atomic_op_publishes_and_takes(size: int) -> None:
     assert play.told() == TAKEN
 
 
+def test_a_store_may_go_over_the_end_of_the_buffer() -> None:
+    # What it puts into the other buffer is no request.
+    play = Play(req=1006)
+    play.put(0, ASKED[18:])
+    play.put(1006, ASKED[:16])
+    play.store(1022, 4, int.from_bytes(ASKED[16:18] + b"\xff\xff", "little"))
+    play.index(PROD)
+    play.put(PROD, (1006 + len(ASKED)).to_bytes(4, "little"))
+    play.come(ENOSYS)
+    play.receive()
+    assert play.told() == TAKEN
+
+
 def test_a_comparison_that_failed_moves_nothing() -> None:
     play = Play(req=5120, shape=single)
     play.load(PROD, 4, Kind.RMW)
@@ -634,6 +647,23 @@ def test_what_was_taken_before_a_reset_stays_taken(again: Callable[[Play], None]
     play.receive()
     again(play)
     ask(play, ANSWER)
+    play.receive()
+    assert play.told() == TAKEN
+
+
+@pytest.mark.parametrize("index", [PROD, CONS])
+def test_an_index_that_jumps_begins_a_new_ring(index: int) -> None:
+    play = Play()
+    ask(play)
+    play.index(CONS)
+    play.store(index, 4, 5000)
+    assert play.told() == "answered", "nobody waits any more"
+
+
+def test_a_servers_index_that_is_stored_as_it_was_begins_nothing() -> None:
+    play = Play()
+    ask(play, ENOSYS)
+    play.swap(SERVERS_PROD, 4, len(ENOSYS))
     play.receive()
     assert play.told() == TAKEN
 
@@ -718,6 +748,15 @@ def test_a_value_can_be_a_part_of_a_key() -> None:
 
 
 # -- bytes in hand --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("step", [1, 512, 1024])
+def test_a_whole_buffer_in_hand_has_no_beginning(step: int) -> None:
+    held: Held = NONE
+    for at in range(500, 1524, step):
+        held = put(held, at % 1024, bytes(step))
+    assert held == ((0, bytes(1024)),)
+
 
 pieces = st.lists(st.tuples(st.integers(0, 1023), st.binary(min_size=1, max_size=12)), max_size=8)
 

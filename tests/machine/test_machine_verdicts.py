@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from code86 import BASE, HAND_OVER, RING, SET_UP, elf, guest, load, poke, shutdown, u32
 
+from guestsim.machine.answers import BEGIN
 from guestsim.machine.guest import Guest
 from guestsim.runner import run_once, set_up
 from guestsim.scenario import load_one
@@ -103,6 +104,15 @@ def test_only_the_last_stage_is_followed(tmp_path: Path, first: bytes) -> None:
     machine = guest(tmp_path, first + HAND_OVER, END)
     end = run(machine, machine.start(), STRAY)
     assert (end.outcome, end.unanswered) == (Outcome.CONNECTED, ())
+
+
+def test_the_stage_begins_with_nothing_under_way(tmp_path: Path) -> None:
+    first = ask(b"k\0") + take(0, 16) + load(RSP) + jump(RESET_VECTOR)
+    machine = guest(tmp_path, first, load(RSP))
+    burst = machine.start()
+    while burst.ops[-1].site.stage == "stage0":
+        burst = machine.resume(burst.point, 0)
+    assert machine.state().answers is BEGIN
 
 
 @pytest.mark.parametrize("keep_states", [False, True])
