@@ -75,3 +75,17 @@ def test_the_timelines_of_the_real_hvmloader_are_what_is_printed() -> None:
             check=True,
         )
         assert printed == done.stdout, f"copy what {command} prints now into real-hvmloader.md"
+
+
+def test_the_script_about_unicorn_prints_what_is_shown(tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "unicorn.md").read_text()
+    shown = re.search(
+        r"^```python\n(.*?)^```\n\n```text\n(.*?)^```$", text, re.MULTILINE | re.DOTALL
+    )
+    assert shown is not None
+    script = tmp_path / "silenced.py"
+    script.write_text(shown[1])
+    done = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout == shown[2], "another Unicorn: read docs/unicorn.md again"

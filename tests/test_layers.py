@@ -33,6 +33,7 @@ MAY_IMPORT = {
 }  # fmt: skip
 
 ONLY_IN = {
+    "capstone": "machine",
     "unicorn": "machine",
     "elftools": "machine",
     "typer": ("cli", "cli_options"),

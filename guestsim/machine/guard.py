@@ -20,14 +20,15 @@ writable page is called until the next start. So:
   bytes are filled with a pattern before every run, and must afterwards be what the hooks were told
   (`Window`): a store that passed unseen shows there, and a load that did has read the pattern.
 
-One more: `find_ram_offset` gives overlapping places to regions until one has been unmapped, so one
-page is mapped and unmapped first.
+One more: `find_ram_offset` gives overlapping places to regions until one has been unmapped. `Cpu`
+unmaps one before there are others.
 """
 
 from __future__ import annotations
 
 import ctypes
 import mmap
+import struct
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -40,7 +41,6 @@ from guestsim.machine.memory import PAGE, Memory, Piece, host_memory
 
 __all__ = ["Notes", "Pages", "Window", "page_of"]
 
-_SPARE = 0x50000000
 _DATA = const.UC_PROT_READ | const.UC_PROT_WRITE
 _CODE = const.UC_PROT_READ | const.UC_PROT_EXEC
 _TRAP = const.UC_PROT_WRITE
@@ -48,8 +48,10 @@ _TRAP = const.UC_PROT_WRITE
 _STORES = 3
 """To make code of data and back costs about as much as to execute so many instructions alone."""
 
-_PATTERN = bytes((at * 0x35 + (at >> 8) * 0x4B + 0xA7) & 0xFF for at in range(PAGE))
-"""Differs from byte to byte and from word to word."""
+_PATTERN = struct.pack(
+    f"<{PAGE // 4}I", *((at * 0x9E3779B1 + 0xA5A5A5A5) & 0xFFFFFFFF for at in range(PAGE // 4))
+)
+"""No two words of it are alike."""
 
 
 def page_of(address: int) -> int:
@@ -168,8 +170,6 @@ class Pages:
         self.nothing, self._nothing_pointer = host_memory(PAGE)
         """What a trapped page holds where there is nothing."""
         memory.watchers.append(self)
-        uc.mem_map(_SPARE, PAGE)
-        uc.mem_unmap(_SPARE, PAGE)
 
     # -- RAM ------------------------------------------------------------------------------------
 

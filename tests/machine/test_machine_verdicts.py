@@ -107,7 +107,7 @@ def test_only_the_last_stage_is_followed(tmp_path: Path, first: bytes) -> None:
 
 
 def test_the_stage_begins_with_nothing_under_way(tmp_path: Path) -> None:
-    first = ask(b"k\0") + take(0, 16) + load(RSP) + jump(RESET_VECTOR)
+    first = ask(b"k\0") + take(0, 16) + load(RSP) + HAND_OVER
     machine = guest(tmp_path, first, load(RSP))
     burst = machine.start()
     while burst.ops[-1].site.stage == "stage0":
