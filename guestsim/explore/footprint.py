@@ -107,6 +107,11 @@ def _patch(stores: Sequence[Op]) -> tuple[tuple[int, bytes], ...]:
     return tuple(pieces)
 
 
+class RoundOfChoices(Exception):  # noqa: N818 (no error: the search goes on without footprints)
+    """An actor can go round by way of its choices. What its footprint is would depend on the branch
+    from which it was first looked at."""
+
+
 class Footprints:
     """Solo footprints, remembered by what they depend on: the node, and the parts of memory that
     the solo future reads."""
@@ -178,8 +183,9 @@ class Footprints:
 
     def _branches(self, actor: int, key: int) -> tuple[int, int, int]:
         """(touched, written, depends) of all branches of the CHOOSE at which the actor stands."""
-        if key in self._choosing or len(self._choosing) == _DEEPEST:
-            # It can go round by way of its choices.
+        if key in self._choosing:
+            raise RoundOfChoices
+        if len(self._choosing) == _DEEPEST:
             self._endless.add(actor)
             return (*_EVERYTHING, 0)
         self._choosing.add(key)

@@ -19,9 +19,12 @@ from array import array
 from collections import defaultdict
 from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
 
+import msgspec
+
 from guestsim.errors import InternalError
 from guestsim.explore.beginning import Beginning, Move
 from guestsim.explore.effects import apply
+from guestsim.explore.footprint import RoundOfChoices
 from guestsim.explore.graph import ENDED, NONE, STUCK, UNKNOWN, Graph
 from guestsim.explore.macro import Closure
 from guestsim.explore.model import (
@@ -124,14 +127,24 @@ class Search:
             on_violation=None if rules is None else self._broken,
         )
         plain = rules is None and not tso
-        solo = self.world if plain else World(self.records, layout)
+        self._solo = self.world if plain else World(self.records, layout)
+        self._broken_before = dict(self.violations)
+        self._prepare()
+
+    def _prepare(self) -> None:
+        """Nothing is explored yet."""
+        count = len(self.records)
         self.closure = Closure(
             self.world,
-            solo,
-            float_ops=self.reductions.macro_steps and len(actors) == 2,
+            self._solo,
+            float_ops=self.reductions.macro_steps and count == 2,
             into_buffers=self.reductions.eager_stores,
         )
-        self.graph = Graph(len(actors), 2 * len(actors) if tso else len(actors))
+        self.graph = Graph(count, 2 * count if self.world.tso else count)
+        self.outcomes.clear()
+        self.violations = dict(self._broken_before)
+        self._stop, self._mover = NONE, 0
+        self._preemptions = self._switches = 0
 
     @property
     def complete(self) -> bool:
@@ -147,7 +160,12 @@ class Search:
     def run(self) -> None:
         """Search until everything is explored or a limit is reached."""
         try:
-            self._explore()
+            try:
+                self._explore()
+            except RoundOfChoices:
+                self.reductions = msgspec.structs.replace(self.reductions, macro_steps=False)
+                self._prepare()
+                self._explore()
         except KeyboardInterrupt:
             self.why_incomplete = "interrupted"
         except TooManyError as error:

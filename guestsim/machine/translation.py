@@ -110,14 +110,19 @@ class Translation:
         page = page_of(self._fetched)
         if not self._pages.make_code(page):
             return False
-        if page - PAGE not in self._pages.code:
-            first, last = page - _WIDEST + 1, page - 1
-            hook = self._cpu.listen(const.UC_HOOK_MEM_WRITE, self._on_edge, first, last)
-            self._edges[page] = hook
+        self._watch_edge(page)
         hook = self._edges.pop(page + PAGE, None)
         if hook is not None:
             self._cpu.unlisten(hook)
         return True
+
+    def _watch_edge(self, page: int) -> None:
+        """Where `page` is code and the one before it data: a store may begin there and end here."""
+        code = self._pages.code
+        if page in code and page - PAGE not in code and page not in self._edges:
+            first, last = page - _WIDEST + 1, page - 1
+            hook = self._cpu.listen(const.UC_HOOK_MEM_WRITE, self._on_edge, first, last)
+            self._edges[page] = hook
 
     def was_refused_at(self, pc: int) -> bool:
         """Whether the CPU, at `pc`, stands before the instruction whose store was refused."""
@@ -136,7 +141,10 @@ class Translation:
         page = page_of(self.refused[0][0])
         here = page_of(self._cpu.linear(pc))
         self.beside_itself = page in (here, here + PAGE)
-        return self.beside_itself or not self._pages.make_data(page)
+        if self.beside_itself or not self._pages.make_data(page):
+            return True
+        self._watch_edge(page + PAGE)
+        return False
 
     # -- hooks ----------------------------------------------------------------------------------
 
