@@ -52,6 +52,11 @@ CpuState = tuple[bytes, bytes]
 """General registers, flags and segments; then all that hardly ever changes, as one object as long
 as it does not. So two states are compared and hashed by their first parts."""
 _OFTEN = 512
+_RETADDR = {5568: 5560}
+"""By the size of a CPU's state, where it has an address of this process (`retaddr`: the code that
+last missed the TLB), which means nothing between runs. A build of another size keeps it: then equal
+states may have different keys, and a search more states."""
+_LEFTOVERS = 28  # cc_dst, cc_src, cc_src2: 8 bytes each; cc_op: 4
 _STATUS = 0x8D5  # the status flags in EFLAGS: OF, SF, ZF, AF, PF, CF
 
 
@@ -120,6 +125,8 @@ class Cpu:
         flags = self._context_at + _flags_offset()
         self._flags = ctypes.c_uint32.from_address(flags)
         self._worked_out = ctypes.c_uint32.from_address(flags + 16)
+        self._leftovers = flags + 8
+        self._pointer = _RETADDR.get(self._context_size)
         self._seldom = b""
         self._reset_state = self.context()
 
@@ -221,6 +228,10 @@ class Cpu:
     def context(self) -> CpuState:
         """All of the CPU's state: equal values, equal CPU."""
         uclib.uc_context_save(self.handle, self._context.context)
+        # What the flags were worked out from means nothing: a run begins with EFLAGS.
+        ctypes.memset(self._leftovers, 0, _LEFTOVERS)
+        if self._pointer is not None:
+            ctypes.memset(self._context_at + self._pointer, 0, 8)
         state = ctypes.string_at(self._context_at, self._context_size)
         often, seldom = state[:_OFTEN], state[_OFTEN:]
         if seldom != self._seldom:

@@ -148,7 +148,7 @@ class Engine(Cpu):
     def _start(self, pc: int, answers: tuple[int, ...], count: int, *, alone: bool) -> int:
         """One start of Unicorn, with its witnesses."""
         self._translation.begin(alone=alone)
-        self._windows.begin(answers, alone=alone)
+        self._windows.begin(pc, answers, alone=alone)
         for _, window in self._checked:
             window.begin()
         self._stop = None

@@ -111,9 +111,7 @@ class Translation:
         if not self._pages.make_code(page):
             return False
         self._watch_edge(page)
-        hook = self._edges.pop(page + PAGE, None)
-        if hook is not None:
-            self._cpu.unlisten(hook)
+        self._leave_edge(page + PAGE)
         return True
 
     def _watch_edge(self, page: int) -> None:
@@ -123,6 +121,11 @@ class Translation:
             first, last = page - _WIDEST + 1, page - 1
             hook = self._cpu.listen(const.UC_HOOK_MEM_WRITE, self._on_edge, first, last)
             self._edges[page] = hook
+
+    def _leave_edge(self, page: int) -> None:
+        hook = self._edges.pop(page, None)
+        if hook is not None:
+            self._cpu.unlisten(hook)
 
     def was_refused_at(self, pc: int) -> bool:
         """Whether the CPU, at `pc`, stands before the instruction whose store was refused."""
@@ -137,12 +140,15 @@ class Translation:
                 self._pages.store_to_code(address, size, value)
             return False
         if self._crossing is not None:
-            self._memory.put_back(*self._crossing)
+            first, before = self._crossing
+            if self.refused[0][0] == first + len(before):
+                self._memory.put_back(first, before)
         page = page_of(self.refused[0][0])
         here = page_of(self._cpu.linear(pc))
         self.beside_itself = page in (here, here + PAGE)
         if self.beside_itself or not self._pages.make_data(page):
             return True
+        self._leave_edge(page)
         self._watch_edge(page + PAGE)
         return False
 

@@ -36,6 +36,7 @@ class Windows:
         self._pages = pages
         self._bus = bus
         self._instruction = instruction
+        self._pc = 0
         self._answers: tuple[int, ...] = ()
         self.taken = 0
         """How many answers the run has used."""
@@ -46,8 +47,9 @@ class Windows:
         self.on_load = READ(self._load_hook())
         self.on_store = WRITE(self._store_hook())
 
-    def begin(self, answers: tuple[int, ...], *, alone: bool) -> None:
-        """Before a run; `alone` where it is of one instruction."""
+    def begin(self, pc: int, answers: tuple[int, ...], *, alone: bool) -> None:
+        """Before a run from `pc`; `alone` where it is of one instruction."""
+        self._pc = pc
         self._answers, self.taken = answers, 0
         self._alone, self._stored = alone, False
         self.stop = None
@@ -89,7 +91,7 @@ class Windows:
             return self._answers[taken] & (1 << 8 * size) - 1
         pc = self._cpu.get(EIP)
         instruction = self._instruction(pc)
-        if instruction.loads_again and taken and not self._stored:
+        if instruction.loads_again and pc == self._pc and taken and not self._stored:
             return self._answers[-1]
         if size == 8 and not instruction.is_cmpxchg8b:
             raise self._bus.refusal(pc, "loads 8 bytes of a shared page at once")
