@@ -42,6 +42,7 @@ DEFAULT_BUDGET = 50_000_000
 """Instructions that a guest may execute between two ops before it counts as running away."""
 
 _STORE = Kind.STORE
+_NO_FLAG = Flag.NONE
 _ENTRY_SIZE = 8
 _WRMSR_SIZE = 2
 _DRAINS = frozenset({Kind.RMW, Kind.FENCE, Kind.SEND, Kind.UNMASK, Kind.WAIT})
@@ -381,7 +382,7 @@ class Guest:
         for op in ops:
             self._ops.append(op)
             if op.kind is Kind.STORE:
-                self._unfenced = self.fences
+                self._unfenced = self._fences
             elif op.kind in _DRAINS:
                 self._unfenced = False
 
@@ -479,14 +480,14 @@ class Guest:
             place = place_of(address)
         site = self._sites.get((self._stage, pc)) or self._site(pc)
         if self._locked is None:
-            flags = self._string_flag(place, size, pc) if self.mark_strings else Flag.NONE
+            flags = self._string_flag(place, size, pc) if self.mark_strings else _NO_FLAG
             self._ops.append(Op(_STORE, place, size, value, site, flags))
-            self._unfenced = self.fences
+            self._unfenced = self._fences
             return
         flags = Flag.LOCKED if self._locked == (pc, place) else Flag.NONE
         self._locked = None
         self._ops.append(Op(_STORE, place, size, value, site, flags))
-        self._unfenced = self.fences and not flags
+        self._unfenced = self._fences and not flags
 
     def fence(self, pc: int) -> None:
         """The CPU waits until its store buffer is empty. Where it is, that is no op."""
