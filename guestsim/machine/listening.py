@@ -11,13 +11,10 @@ from typing import Any
 from unicorn import unicorn_const as const
 
 from guestsim.machine.engine import Engine
-from guestsim.machine.memory import Memory
+from guestsim.machine.memory import WIDEST, Memory
 from guestsim.machine.stack import dead_part
 
 __all__ = ["DeadStack", "QuietRam"]
-
-_WIDEST = 8
-"""Bytes of the widest access of which Unicorn tells."""
 
 
 class QuietRam:
@@ -37,7 +34,7 @@ class QuietRam:
         self._disarm()
         self._quiet = quiet
         for first, last in quiet:
-            begin = max(first - _WIDEST + 1, 0)  # a store may begin before it
+            begin = max(first - WIDEST + 1, 0)  # a store may begin before it
             self._handles.append(
                 self._engine.listen(const.UC_HOOK_MEM_WRITE, self._callback, begin, last)
             )
@@ -82,7 +79,7 @@ class DeadStack:
         self._dead = dead
         if dead:
             # An access may begin before it.
-            first, last = dead.start - _WIDEST + 1, dead.stop - 1
+            first, last = dead.start - WIDEST + 1, dead.stop - 1
             for kind, callback in (
                 (const.UC_HOOK_MEM_WRITE, self._on_store),
                 (const.UC_HOOK_MEM_READ, self._on_load),

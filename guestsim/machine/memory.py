@@ -12,11 +12,13 @@ from typing import NamedTuple, Protocol
 
 from guestsim.errors import NoMemoryError
 
-__all__ = ["CHUNK", "PAGE", "Memory", "Piece", "Watcher", "host_memory"]
+__all__ = ["CHUNK", "PAGE", "WIDEST", "Memory", "Piece", "Watcher", "host_memory"]
 
 PAGE = 4096
 CHUNK = 16 * PAGE
 """Low RAM is mapped in pieces of this many bytes, other RAM by the page."""
+WIDEST = 8
+"""Bytes of the widest access of which Unicorn tells."""
 
 
 class Piece(NamedTuple):

@@ -18,12 +18,9 @@ from guestsim.machine.callbacks import CODE, EDGE, READ, WRITE
 from guestsim.machine.cpu import EIP, Cpu
 from guestsim.machine.guard import Pages, page_of
 from guestsim.machine.instructions import LONGEST, Instruction, decode, special
-from guestsim.machine.memory import PAGE, Memory
+from guestsim.machine.memory import PAGE, WIDEST, Memory
 
 __all__ = ["Translation"]
-
-_WIDEST = 8
-"""Bytes of the widest access of which Unicorn tells."""
 
 
 class Translation:
@@ -118,7 +115,7 @@ class Translation:
         """Where `page` is code and the one before it data: a store may begin there and end here."""
         code = self._pages.code
         if page in code and page - PAGE not in code and page not in self._edges:
-            first, last = page - _WIDEST + 1, page - 1
+            first, last = page - WIDEST + 1, page - 1
             hook = self._cpu.listen(const.UC_HOOK_MEM_WRITE, self._on_edge, first, last)
             self._edges[page] = hook
 
