@@ -10,9 +10,8 @@ import msgspec
 
 from guestsim import __version__
 from guestsim.errors import InputError
-from guestsim.explore import (
+from guestsim.execute import (
     Execution,
-    MemoryModel,
     Schedule,
     Strategy,
     TsoExecution,
@@ -31,6 +30,7 @@ from guestsim.runner.watch import rule_observer
 from guestsim.scenario import Scenario, load_one
 from guestsim.scenario import Strategy as StrategyName
 from guestsim.trace import Outcome
+from guestsim.trace.memory_model import MemoryModel
 from guestsim.trace.results import Run
 
 __all__ = ["replay_once", "run_once", "scenario_of", "schedule_for", "with_hints"]

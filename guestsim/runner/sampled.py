@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from guestsim.explore import execute, fair
+from guestsim.execute import execute, fair
 from guestsim.rules import ALL
 from guestsim.runner.interrupt import INTERRUPTED, requested
 from guestsim.runner.judge import Evidence, judge

@@ -9,18 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 import msgspec
 
 from guestsim import __version__
-from guestsim.explore import (
-    Found,
-    Limits,
-    MemoryModel,
-    Reductions,
-    Schedule,
-    SearchRules,
-    Witness,
-    begin_after,
-    explore,
-    schedule_of_witness,
-)
+from guestsim.execute import Schedule
 from guestsim.rules import ALL, Monitor, check_trace
 from guestsim.runner.interrupt import INTERRUPTED, requested
 from guestsim.runner.judge import Evidence, judge
@@ -30,7 +19,18 @@ from guestsim.runner.strategy import scripted
 from guestsim.runner.witnesses import save_schedule, witness_path
 from guestsim.scenario import Scenario
 from guestsim.scenario import Strategy as StrategyName
+from guestsim.search import (
+    Found,
+    Limits,
+    Reductions,
+    SearchRules,
+    Witness,
+    begin_after,
+    explore,
+    schedule_of_witness,
+)
 from guestsim.trace import Outcome
+from guestsim.trace.memory_model import MemoryModel
 from guestsim.trace.results import Certificate, Result, SearchStats
 
 __all__ = ["DEFAULTS", "check_by_search", "schedule_for_witness", "search"]

@@ -9,11 +9,11 @@ from pathlib import Path
 from guestsim.abi.xs_wire import XENSTORE_RING_SIZE, Interface
 from guestsim.daemon import DaemonConfig, make
 from guestsim.errors import InputError, MissingImageError
-from guestsim.explore import Image as ScheduledImage
-from guestsim.explore import StringStores
+from guestsim.execute import Image as ScheduledImage
 from guestsim.machine.guest import Guest, Stage
 from guestsim.machine.image import Image, load_image
 from guestsim.machine.images import find_image
+from guestsim.machine.string_stores import StringStores
 from guestsim.runner.platform import profile_of
 from guestsim.runner.requests import requests_of_firmware, requests_of_frontend, toolstack_store
 from guestsim.scenario import Daemon, Ring, Scenario, StringOrder, Wakes

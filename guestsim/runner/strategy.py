@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from guestsim.errors import InputError
-from guestsim.explore import Execution, ScriptStep, Strategy, fair, pct, random_walk, script
+from guestsim.execute import (
+    Execution,
+    ScriptStep,
+    Strategy,
+    fair,
+    pct,
+    random_walk,
+    script,
+)
 from guestsim.scenario import Scenario, Step
 from guestsim.scenario import Strategy as StrategyName
 

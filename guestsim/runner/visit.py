@@ -21,18 +21,8 @@ import msgspec
 
 from guestsim.daemon import VISITS, GeneratorActor, Visits
 from guestsim.errors import InputError, InternalError
-from guestsim.explore import (
-    Execution,
-    Matcher,
-    MemoryModel,
-    Schedule,
-    TsoExecution,
-    execute,
-    fair,
-    parse_event,
-    replay,
-)
-from guestsim.explore.replay import describe
+from guestsim.execute import Execution, Schedule, TsoExecution, execute, fair, replay
+from guestsim.execute.replay import describe
 from guestsim.runner.asked import Asked
 from guestsim.runner.enter import Enter
 from guestsim.runner.once import with_hints
@@ -45,6 +35,8 @@ from guestsim.serve import Hub, Listener, Server, listen
 from guestsim.serve.hub import FIRST_KEY
 from guestsim.serve.words import trace_line
 from guestsim.trace import Event
+from guestsim.trace.events import Matcher, parse_event
+from guestsim.trace.memory_model import MemoryModel
 from guestsim.trace.results import Run
 from guestsim.xenstore import Dialect, Message, Outgoing, ServerState
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from guestsim.explore import Observer
+from guestsim.execute import Observer
 from guestsim.rules import ALL, Monitor, Watch
 
 __all__ = ["rule_observer"]

@@ -8,8 +8,8 @@ from pathlib import Path
 import msgspec
 
 from guestsim.errors import InputError
-from guestsim.explore import Schedule
-from guestsim.explore import save_schedule as write
+from guestsim.execute import Schedule
+from guestsim.execute import save_schedule as write
 from guestsim.scenario import Scenario
 
 __all__ = ["save_schedule", "witness_path"]

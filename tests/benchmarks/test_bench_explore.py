@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from guestsim.explore import Execution, Observer, Strategy, fair, pct, random_walk
-from guestsim.explore.digest import digests
+from guestsim.execute import Execution, Observer, Strategy, fair, pct, random_walk
+from guestsim.execute.digest import digests
 from guestsim.trace import Burst, End, Event, Kind, Op, Outcome
 from guestsim.trace.shared import SHARED_SIZE
 

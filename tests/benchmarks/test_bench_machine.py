@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from guestsim.explore import execute, fair
+from guestsim.execute import execute, fair
 from guestsim.machine.guest import Guest
 from guestsim.machine.profile import Profile
 from guestsim.runner import set_up

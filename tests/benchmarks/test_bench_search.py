@@ -13,14 +13,15 @@ from pathlib import Path
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from guestsim.explore import ScriptStep, begin_after, script
-from guestsim.explore.found import Found, explore
-from guestsim.explore.options import Reductions
-from guestsim.explore.search import Search
-from guestsim.explore.world import MemoryModel
+from guestsim.execute import ScriptStep, script
 from guestsim.runner.setup import Setup, set_up
 from guestsim.scenario import load_one
+from guestsim.search import begin_after
+from guestsim.search.found import Found, explore
+from guestsim.search.options import Reductions
+from guestsim.search.search import Search
 from guestsim.trace import Outcome
+from guestsim.trace.memory_model import MemoryModel
 
 NOTHING = Reductions(
     macro_steps=False, justified_turns=False, eager_stores=False, forget_unheeded=False

@@ -36,9 +36,9 @@ from litmus_threads import Judge, R, Scripted, W
 from program_checks import check_answers, guest_of
 
 from guestsim.errors import InputError, InternalError
-from guestsim.explore import Reductions, explore
 from guestsim.machine.guest import Guest, Stage
 from guestsim.machine.image import load_image
+from guestsim.search import Reductions, explore
 from guestsim.trace import Actor, Flag, Kind, Op, shared
 
 REQ_CONS, REQ_PROD, RSP_CONS, RSP_PROD = (RING + 2048 + 4 * at for at in range(4))

@@ -38,7 +38,7 @@ from code86 import (
 )
 
 from guestsim.errors import InputError
-from guestsim.explore import MemoryModel, execute, explore, fair
+from guestsim.execute import execute, fair
 from guestsim.machine.guest import Guest, Stage
 from guestsim.machine.image import load_image
 from guestsim.machine.images import find_image
@@ -46,7 +46,9 @@ from guestsim.machine.instructions import decode
 from guestsim.report.rows import rows
 from guestsim.rules import Monitor
 from guestsim.rules.monitor import Watch
+from guestsim.search import explore
 from guestsim.trace import shared
+from guestsim.trace.memory_model import MemoryModel
 from guestsim.trace.ops import Flag, Kind, Op, Outcome, is_yield
 
 REQ_CONS, REQ_PROD = RING + 2048, RING + 2052

@@ -15,9 +15,10 @@ from code86 import CPUID, DATA, PORT, RING, hypercall, load, mov_eax, mov_ecx, m
 from litmus_threads import Judge, R, Results, Scripted, Step, W, Weak, X, guest_thread
 from program_checks import guest_of
 
-from guestsim.explore import MemoryModel, explore
 from guestsim.machine.guest import Guest
+from guestsim.search import explore
 from guestsim.trace import Actor, Kind, Outcome, shared
+from guestsim.trace.memory_model import MemoryModel
 
 SC, TSO = MemoryModel.SC, MemoryModel.TSO
 MF = Step("F")

@@ -14,7 +14,7 @@ from random import Random
 
 import pytest
 
-from guestsim.explore import execute, random_walk
+from guestsim.execute import execute, random_walk
 from guestsim.machine.guest import Guest
 from guestsim.runner import set_up
 from guestsim.runner.setup import Setup

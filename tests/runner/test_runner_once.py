@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from guestsim.errors import InputError
-from guestsim.explore import trace_bytes
+from guestsim.execute import trace_bytes
 from guestsim.machine.guest import Guest
 from guestsim.runner import run_once, save_schedule, set_up
 from guestsim.runner.once import replay_once, scenario_of, with_hints

@@ -10,7 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from guestsim.errors import InputError
-from guestsim.explore import load_schedule
+from guestsim.execute import load_schedule
 from guestsim.report.as_json import check_json
 from guestsim.report.rows import RowKind, rows
 from guestsim.runner import (

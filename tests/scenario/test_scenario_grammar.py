@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from guestsim.abi.xs_wire import XSD_ERRORS
 from guestsim.errors import InputError
-from guestsim.explore.events import parse_event
 from guestsim.rules.catalogue import ALL
 from guestsim.scenario import (
     KINDS,
@@ -25,6 +24,7 @@ from guestsim.scenario import (
 )
 from guestsim.scenario.grammar import VERBS, GrammarError, check_path, check_value
 from guestsim.trace import Kind, Outcome, shared
+from guestsim.trace.events import parse_event
 
 REQUESTS_H = Path(__file__).parents[2] / "firmware/include/requests.h"
 
