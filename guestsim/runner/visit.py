@@ -40,7 +40,7 @@ from guestsim.trace.memory_model import MemoryModel
 from guestsim.trace.results import Run
 from guestsim.xenstore import Dialect, Message, Outgoing, ServerState
 
-__all__ = ["Change", "Visit", "visiting"]
+__all__ = ["Change", "Visit", "stop_event", "visiting"]
 
 Say = Callable[[str], None]
 
@@ -101,7 +101,7 @@ class Visit:
     """The stops of one execution."""
 
     def __init__(self, listener: Listener, event: str | None, say: Say) -> None:
-        self._matcher = None if event is None else _matcher(event)
+        self._matcher = None if event is None else stop_event(event)
         self._asked = Asked(b"")
         self._word = 0
         """Of the field that the event is about: its value after the last step."""
@@ -250,7 +250,8 @@ class Visit:
         return self._hub
 
 
-def _matcher(event: str) -> Matcher:
+def stop_event(event: str) -> Matcher:
+    """The events that `--stop-at` names."""
     try:
         return parse_event(event)
     except InputError as error:

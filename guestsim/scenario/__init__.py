@@ -1,6 +1,6 @@
 """Scenario files: TOML to typed models."""
 
-from guestsim.scenario.grammar import KINDS, PLACES, Request, Until, parse_request, parse_until
+from guestsim.scenario.grammar import Request, parse_request
 from guestsim.scenario.json_schema import schema
 from guestsim.scenario.loading import find, load, load_one
 from guestsim.scenario.models import (
@@ -35,13 +35,10 @@ from guestsim.scenario.platform import (
     parse_memory,
     parse_xen,
 )
-from guestsim.scenario.spelling import hint
 
 __all__ = [
     "DEFAULT_STRATEGY",
-    "KINDS",
     "OUTCOMES",
-    "PLACES",
     "RULES",
     "Boot",
     "Daemon",
@@ -65,16 +62,13 @@ __all__ = [
     "Step",
     "Strategy",
     "StringOrder",
-    "Until",
     "Wakes",
     "find",
-    "hint",
     "load",
     "load_one",
     "parse_device",
     "parse_memory",
     "parse_request",
-    "parse_until",
     "parse_xen",
     "schema",
 ]

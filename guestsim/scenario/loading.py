@@ -15,10 +15,11 @@ from msgspec.structs import replace
 
 from guestsim.errors import InputError
 from guestsim.scenario.models import MemoryModel, Scenario, ScenarioFile, Sections
-from guestsim.scenario.problem import Key, Problem, escaped, key_path, printable, quoted
+from guestsim.scenario.problem import Key, Problem, key_path
 from guestsim.scenario.sense import OPTIONS, check_line, check_name, check_sense
 from guestsim.scenario.shape import check_shape
-from guestsim.scenario.spelling import hint
+from guestsim.trace.spelling import hint
+from guestsim.trace.text import escaped, printable, quoted
 
 __all__ = ["find", "load", "load_one", "read_toml"]
 

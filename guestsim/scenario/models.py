@@ -14,8 +14,8 @@ import msgspec
 from msgspec import Meta
 
 from guestsim.abi.xs_wire import ServerFeature
-from guestsim.scenario.grammar import Until, parse_until
 from guestsim.scenario.platform import Platform
+from guestsim.trace.events import Matcher, parse_event
 
 __all__ = [
     "DEFAULT_STRATEGY",
@@ -285,9 +285,9 @@ class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     ] = 1
 
     @property
-    def event(self) -> Until | None:
+    def event(self) -> Matcher | None:
         """`until`, parsed; None where the step has none."""
-        return None if self.until is None else parse_until(self.until)
+        return None if self.until is None else parse_event(self.until)
 
 
 class Search(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

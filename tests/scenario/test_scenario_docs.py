@@ -12,8 +12,9 @@ import msgspec
 import pytest
 from scenario_files import LEAST, write
 
-from guestsim.scenario import KINDS, PLACES, load, models, platform
+from guestsim.scenario import load, models, platform
 from guestsim.scenario.grammar import VERBS
+from guestsim.trace.events import KINDS, places
 
 TEXT = (Path(__file__).parents[2] / "docs/scenarios.md").read_text(encoding="utf-8")
 
@@ -79,7 +80,7 @@ def test_every_default_is_true(heading: str) -> None:
     ("heading", "words"),
     [
         ("Requests", VERBS),
-        ("Steps of script", KINDS + PLACES),
+        ("Steps of script", KINDS + places()),
         *(
             (heading, tuple(str(member.value) for member in choice))
             for heading, choice in (
