@@ -16,7 +16,7 @@ from guestsim.machine.images import find_image
 from guestsim.machine.string_stores import StringStores
 from guestsim.runner.platform import profile_of
 from guestsim.runner.requests import requests_of_firmware, requests_of_frontend, toolstack_store
-from guestsim.scenario import Daemon, Ring, Scenario, StringOrder, Wakes
+from guestsim.scenario import Daemon, Ring, Scenario, StringOrder
 from guestsim.scenario import Stage as ScenarioStage
 from guestsim.trace import Actor, shared
 from guestsim.xenstore import build_store
@@ -68,15 +68,14 @@ def set_up(scenario: Scenario, images: Mapping[str, Path] | None = None) -> Setu
     guest = Guest(stages, scenario.ring.port, profile_of(scenario), scenario.boot.budget)
     guest.mark_strings = scenario.search.string_stores is StringOrder.ANY_ORDER
     model = scenario.daemon.model
-    mistake = scenario.daemon.mistake
     config = DaemonConfig(
         port=scenario.ring.port,
         features=scenario.daemon.server_features,
-        wakes="any" if scenario.daemon.wakes is Wakes.ANY else "event",
+        wakes=scenario.daemon.wakes,
         # A page whose `connection` is 1 before the guest runs waits for its introduction.
         introduce=bool(scenario.ring.connection),
         drop_layers=scenario.daemon.drop_layers,
-        mistake=None if mistake is None else mistake.value,
+        mistake=scenario.daemon.mistake,
     )
     daemon = make(model, config, build_store(toolstack_store(scenario.store)))
     return Setup(

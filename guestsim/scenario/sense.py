@@ -20,12 +20,11 @@ from guestsim.scenario.models import (
     OUTCOMES,
     Boot,
     Daemon,
-    DaemonModel,
     Expect,
     Feature,
     Frequency,
     Judgement,
-    MemoryModel,
+    MemoryModels,
     Runner,
     Scenario,
     Search,
@@ -44,6 +43,7 @@ from guestsim.scenario.platform import (
     parse_xen,
 )
 from guestsim.scenario.problem import Key, Problem
+from guestsim.trace.daemons import DaemonModel
 from guestsim.trace.events import parse_event
 from guestsim.trace.spelling import hint
 from guestsim.trace.text import printable, quoted
@@ -183,7 +183,7 @@ def _check_search(search: Search, boot: Boot) -> None:
     if search.strategy is Strategy.SCRIPT and not search.script:
         raise Problem(("search", "script"), 'strategy "script" needs a script of at least one step')
     one_by_one = (Strategy.SCRIPT, Strategy.RANDOM, Strategy.PCT)
-    if search.memory_model is not MemoryModel.SC and search.strategy in one_by_one:
+    if search.memory_model is not MemoryModels.SC and search.strategy in one_by_one:
         raise Problem(
             ("search", "memory_model"),
             f'"{search.memory_model}" is for exhaustive and bounded; {search.strategy} is under sc',

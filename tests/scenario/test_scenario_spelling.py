@@ -15,6 +15,7 @@ from guestsim.scenario import models
 from guestsim.scenario.grammar import VERBS
 from guestsim.scenario.problem import Problem
 from guestsim.scenario.shape import check_shape
+from guestsim.trace import daemons
 from guestsim.trace.events import KINDS, places
 from guestsim.trace.spelling import distance, hint, nearest
 
@@ -32,12 +33,12 @@ TABLES: dict[str, type[msgspec.Struct]] = {
 }
 
 CHOICES: tuple[type[enum.StrEnum], ...] = (
-    models.DaemonModel,
+    daemons.DaemonModel,
     models.Feature,
-    models.Wakes,
-    models.Mistake,
+    daemons.Wakes,
+    daemons.Mistake,
     models.Strategy,
-    models.MemoryModel,
+    models.MemoryModels,
     models.StringOrder,
     models.Runner,
     models.Frequency,
