@@ -15,9 +15,9 @@ from guestsim.errors import InternalError
 from guestsim.execute.execution import MAX_OPS, Execution, Motion, Observer
 from guestsim.trace import Actor, Event, Kind, Op
 from guestsim.trace.effects import result
-from guestsim.trace.memory_model import STORE_BUFFER, overlay
+from guestsim.trace.memory_model import STORE_BUFFER, MemoryModel, overlay
 
-__all__ = ["DRAIN", "TsoExecution"]
+__all__ = ["DRAIN", "ENGINES", "TsoExecution"]
 
 DRAIN = ":drain"
 """Behind an actor's name: its store buffer."""
@@ -138,3 +138,10 @@ class TsoExecution(Execution):
         # What is in a buffer will still happen.
         if not any(self._buffers):
             super()._check_hung()
+
+
+ENGINES: dict[str, type[Execution]] = {
+    MemoryModel.SC: Execution,
+    MemoryModel.TSO: TsoExecution,
+}
+"""What executes under a memory model."""

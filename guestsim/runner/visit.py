@@ -25,12 +25,11 @@ from guestsim.abi.xs_wire import XENSTORE_RING_SIZE, Interface
 from guestsim.daemon import VISITS, GeneratorActor, Visits
 from guestsim.daemon.words import request_note
 from guestsim.errors import InputError, InternalError
-from guestsim.execute import Execution, Schedule, TsoExecution, execute, fair, replay
+from guestsim.execute import Execution, Schedule, fair, replay
 from guestsim.execute.replay import describe
-from guestsim.runner.once import with_hints
+from guestsim.runner.once import execute_once
 from guestsim.runner.setup import Setup
 from guestsim.runner.strategy import scripted
-from guestsim.runner.watch import rule_observer
 from guestsim.scenario import Scenario
 from guestsim.scenario import Strategy as StrategyName
 from guestsim.serve import Hub, Listener, Server, listen
@@ -38,7 +37,6 @@ from guestsim.serve.hub import FIRST_KEY
 from guestsim.serve.words import trace_line
 from guestsim.trace import Event, Kind, shared
 from guestsim.trace.events import Matcher, parse_event
-from guestsim.trace.memory_model import MemoryModel
 from guestsim.trace.results import Run
 from guestsim.xenstore import Dialect, Message, Outgoing, Parser, ServerState
 
@@ -159,16 +157,12 @@ class Visit:
                 fair(execution, "the schedule stops here")
             self._at_the_end(execution)
 
-        engine = TsoExecution if schedule.memory_model == MemoryModel.TSO else Execution
-        run = execute(
+        return execute_once(
             strategy,
-            setup.actors,
-            setup.memory,
-            rule_observer(),
-            max_ops=scenario.search.max_ops,
-            engine=engine,
+            setup,
+            scenario.search.max_ops,
+            memory_model=schedule.memory_model,
         )
-        return with_hints(run, setup)
 
     def _attend(self, execution: Execution, setup: Setup, scenario: Scenario) -> None:
         assert isinstance(setup.daemon, GeneratorActor)
