@@ -56,7 +56,8 @@ _LOCKED = int(Flag.LOCKED)
 
 
 class Motion(IntEnum):
-    """Whether an actor can move. Only BLOCKED is false."""
+    """Whether an actor can move; the literature says "enabled". Only BLOCKED is false: an actor in
+    a wait that may end without its event is enabled, but to move it is worth little."""
 
     BLOCKED = 0
     """It waits for an event that is not there."""
@@ -186,7 +187,8 @@ class Execution:
         return self._changed
 
     def idle(self, actor: int) -> bool:
-        """Whether the actor goes round without effect, until somebody else changes memory."""
+        """Whether the actor is known to be in a cycle of its states without effect (see
+        `guestsim.execute.hang`), which it leaves only when somebody else changes memory."""
         return self._idle[actor] == self._changed
 
     def step(self, actor: int, reason: str = "") -> Event:

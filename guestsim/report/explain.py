@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from guestsim.report.marks import owner_of, use_words
-from guestsim.report.replay import GUEST, Indices, Message, Replay, replay
+from guestsim.report.ring_history import GUEST, Indices, Message, RingHistory, ring_history
 from guestsim.report.rows import where
 from guestsim.report.tear import Tear, find_tear, samples_of
 from guestsim.report.text import signed, spoken
-from guestsim.report.words import name_of
+from guestsim.report.units import name_of
 from guestsim.trace import Outcome, shared
 from guestsim.trace.results import Run
 from guestsim.trace.text import escaped
@@ -25,7 +25,7 @@ _CONNECTION = 0x814
 
 def sentence(run: Run, names: Mapping[str, str]) -> str:
     """What went wrong (or well) in `run`, in one sentence. `names`: how actors are called."""
-    now = replay(run)
+    now = ring_history(run)
     tear = find_tear(run, now)
     if run.outcome is None:
         count = sum(count for _, count in run.steps)
@@ -112,7 +112,7 @@ def _refused(run: Run, tear: Tear | None, names: Mapping[str, str]) -> str:
     return f"{who} gave the ring up: {_message(run)}{_cause(tear, names)}"
 
 
-def _corrupted(run: Run, now: Replay, tear: Tear | None, names: Mapping[str, str]) -> str:
+def _corrupted(run: Run, now: RingHistory, tear: Tear | None, names: Mapping[str, str]) -> str:
     wrong = [escaped(hint).rstrip(".") for hint in run.hints if "wrong reply" in hint]
     said = wrong[0].split("wrong reply", 1)[1].lstrip(": ") if wrong else _message(run)
     if not wrong and not said.endswith(WRONG_REPLY):  # seen from outside: it says all
@@ -121,7 +121,7 @@ def _corrupted(run: Run, now: Replay, tear: Tear | None, names: Mapping[str, str
     return f"{text}{_what_it_was(now, names)}{_cause(tear, names)}"
 
 
-def _what_it_was(now: Replay, names: Mapping[str, str]) -> str:
+def _what_it_was(now: RingHistory, names: Mapping[str, str]) -> str:
     """Which request the last reply on the ring belongs to, by req_id, if not to the last one."""
     replies = [m for m in now.messages if m.ring == "rsp" and m.header.type != WATCH_EVENT]
     asked = [message for message in now.messages if message.ring == "req"]
@@ -146,7 +146,7 @@ def _answers(reply: Message, request: Message) -> bool:
     return same and reply.header.type in (request.header.type, "ERROR")
 
 
-def _hung(run: Run, now: Replay, tear: Tear | None, names: Mapping[str, str]) -> str:
+def _hung(run: Run, now: RingHistory, tear: Tear | None, names: Mapping[str, str]) -> str:
     text = f"nobody gets anywhere: {_message(run)}"
     last = now.after[-1] if now.after else now.initial
     facts = [_ring_words(last, ring) for ring in ("req", "rsp")]

@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 from guestsim.report.folds import Piece, Subject, pieces, study
 from guestsim.report.marks import Mark
-from guestsim.report.replay import GUEST, Indices
-from guestsim.report.words import Role, name_of
+from guestsim.report.ring_history import GUEST, Indices
+from guestsim.report.units import Role, name_of
 from guestsim.trace import Event, Site
 from guestsim.trace.results import Run
 from guestsim.trace.text import escaped

@@ -11,10 +11,10 @@ from rich.text import Text
 from guestsim.report.explain import sentence
 from guestsim.report.layout import Layout, choose_layout
 from guestsim.report.marks import MarkKind
-from guestsim.report.replay import GUEST, Indices
+from guestsim.report.ring_history import GUEST, Indices
 from guestsim.report.rows import Row, RowKind, rows
 from guestsim.report.text import asciify, signed
-from guestsim.report.words import Role, name_of
+from guestsim.report.units import Role, name_of
 from guestsim.trace import Outcome, Site
 from guestsim.trace.results import Run
 from guestsim.trace.text import escaped

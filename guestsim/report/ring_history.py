@@ -16,9 +16,9 @@ __all__ = [
     "OWN",
     "Indices",
     "Message",
-    "Replay",
+    "RingHistory",
     "index_stores",
-    "replay",
+    "ring_history",
     "touched",
     "value_of",
     "whole",
@@ -84,7 +84,7 @@ def _step_of(message: Message) -> int:
     return message.step
 
 
-class Replay(NamedTuple):
+class RingHistory(NamedTuple):
     """What one pass over a trace gives."""
 
     initial: Indices
@@ -177,7 +177,7 @@ def _indices(memory: bytearray) -> Indices:
     return Indices(*(shared.load(memory, address, 4) for address in INDICES.values()))
 
 
-def replay(run: Run) -> Replay:
+def ring_history(run: Run) -> RingHistory:
     """Perform the events of `run` on its initial memory."""
     memory = bytearray(run.initial)
     initial = now = _indices(memory)
@@ -200,7 +200,7 @@ def replay(run: Run) -> Replay:
                 elif name.endswith("prod"):
                     messages += stream.publish(_published(memory, was, moved, name[:3]), step)
         after.append(now)
-    return Replay(initial, tuple(after), tuple(messages), bytes(memory), stores)
+    return RingHistory(initial, tuple(after), tuple(messages), bytes(memory), stores)
 
 
 def _published(memory: bytearray, was: Indices, moved: int, ring: str) -> bytes:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
-from guestsim.report.replay import GUEST, touched, value_of, whole
+from guestsim.report.ring_history import GUEST, touched, value_of, whole
 from guestsim.report.text import data_words
 from guestsim.trace import MEANING, Event, Flag, Kind, Op, Outcome, Site, is_yield, shared
 from guestsim.trace.text import escaped
