@@ -19,7 +19,7 @@ from guestsim.execute import (
     load_schedule,
     replay,
 )
-from guestsim.runner.options import Progress, Report
+from guestsim.runner.control import Progress, Report
 from guestsim.runner.searched import schedule_for_witness, search
 from guestsim.runner.setup import Setup, set_up
 from guestsim.runner.shrink import with_requests

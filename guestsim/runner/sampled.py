@@ -8,10 +8,10 @@ from functools import partial
 
 from guestsim.execute import execute, fair
 from guestsim.rules import ALL
+from guestsim.runner.control import Options, Progress, Report
 from guestsim.runner.interrupt import INTERRUPTED, requested
 from guestsim.runner.judge import Evidence, judge
 from guestsim.runner.once import execute_once
-from guestsim.runner.options import Options, Progress, Report
 from guestsim.runner.setup import Setup
 from guestsim.runner.strategy import SAMPLED, sampled, scripted
 from guestsim.runner.witnesses import schedule_for, write_witness
