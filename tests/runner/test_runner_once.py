@@ -161,3 +161,10 @@ def test_what_a_guest_says_at_its_crash_is_shown(console: str, line: int | None)
     lines = console.split("|")
     hints = hints_in("".join(f"{each}\r\n" for each in lines))
     assert hints[:1] == (() if line is None else (lines[line],))
+
+
+def test_what_a_guest_says_is_part_of_the_run() -> None:
+    scenario = load_one(SCENARIOS / "silent-corruption.toml#stale-reply")
+    run, _ = run_once(scenario, set_up(scenario))
+    assert run.outcome is Outcome.CORRUPTED
+    assert run.hints[0].startswith("wrong reply: read device/vbd/51712/backend")
