@@ -54,8 +54,7 @@ from guestsim.runner import (
 )
 from guestsim.runner.mutants import refuse_what_is_no_mutant, score
 from guestsim.runner.once import scenario_of
-from guestsim.runner.source import Sources
-from guestsim.runner.symbolize import Symbolizer
+from guestsim.runner.symbolize import Sources, Symbolizer
 from guestsim.scenario import Scenario, find, load, schema
 from guestsim.trace import Outcome
 from guestsim.trace.results import Result, Verdict

@@ -90,7 +90,7 @@ def budget_of(limits: list[str] | None, unit: str) -> int | None:
     found = None
     for limit in limits or ():
         number = limit.removesuffix("s")
-        if not number.isdecimal() or not int(number):
+        if not (number.isascii() and number.isdecimal() and int(number)):
             raise InputError(f"--budget {limit}: write seconds (30s) or states (100000)")
         if limit == number + unit:
             found = int(number)

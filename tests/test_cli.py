@@ -292,3 +292,10 @@ hung = "never"
     assert any(any(json.loads(file.read_text()).get("choices", ())) for file in files)
     for file in files:
         assert guestsim("replay", file).returncode == 0
+
+
+@pytest.mark.parametrize("budget", ["\u0663s", "\u0661\u0666", "3m", "-1", "0", "s"])
+def test_a_budget_is_written_in_ascii_digits(budget: str) -> None:
+    done = guestsim("check", "--budget", budget, "scenarios")
+    assert done.returncode == 2
+    assert "write seconds (30s) or states (100000)" in done.stderr

@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "search": {"execute", "record", "trace", "errors"},
     "scenario": {"trace", "abi", "errors"},
     "report": {"trace", "scenario"},
-    "serve": {"scenario", "xenstore", "abi", "errors"},
+    "serve": {"scenario", "xenstore", "trace", "abi", "errors"},
     "runner": {
         "errors", "abi", "trace", "xenstore", "daemon", "machine", "rules", "execute", "record",
         "search", "scenario", "report", "serve",

@@ -7,8 +7,9 @@ from typing import Any
 
 from guestsim.daemon import oxenstored, rfc_v2, xenstored
 from guestsim.daemon.actor import GeneratorActor, Point
-from guestsim.daemon.config import DaemonConfig, Mistake
+from guestsim.daemon.config import DaemonConfig
 from guestsim.daemon.visits import VISITS, Visits
+from guestsim.trace.daemons import DaemonModel
 from guestsim.xenstore import Store
 
 __all__ = [
@@ -16,16 +17,15 @@ __all__ = [
     "VISITS",
     "DaemonConfig",
     "GeneratorActor",
-    "Mistake",
     "Point",
     "Visits",
     "make",
 ]
 
 MODELS: dict[str, Callable[[DaemonConfig, Store], GeneratorActor[Any]]] = {
-    "xenstored": xenstored.make,
-    "oxenstored": oxenstored.make,
-    "rfc-v2": rfc_v2.make,
+    DaemonModel.XENSTORED: xenstored.make,
+    DaemonModel.OXENSTORED: oxenstored.make,
+    DaemonModel.RFC_V2: rfc_v2.make,
 }
 """The implementations, by the name that scenarios use."""
 

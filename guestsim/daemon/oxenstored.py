@@ -51,7 +51,7 @@ from guestsim.abi.xs_wire import (
     ServerFeature,
 )
 from guestsim.daemon.actor import GeneratorActor
-from guestsim.daemon.config import DaemonConfig, Mistake
+from guestsim.daemon.config import DaemonConfig
 from guestsim.daemon.memcpy import copy_in, copy_out
 from guestsim.daemon.parts import (
     U32,
@@ -64,6 +64,7 @@ from guestsim.daemon.parts import (
 )
 from guestsim.daemon.words import reply_note, request_note
 from guestsim.trace import Kind, Op, Site
+from guestsim.trace.daemons import Mistake, Wakes
 from guestsim.xenstore import (
     Dialect,
     Message,
@@ -163,7 +164,7 @@ class RingDaemon:
 
     def __init__(self, config: DaemonConfig) -> None:
         self._config = config
-        self._counting = config.wakes == "event"
+        self._counting = config.wakes == Wakes.EVENT
         features = config.features
         if features is None:
             features = int(ServerFeature.XENSTORE_SERVER_FEATURE_RECONNECTION)
@@ -190,7 +191,7 @@ class RingDaemon:
         self._write_fence = Op(Kind.FENCE, site=self._write)
         self._write_again = load(Interface.RSP_PROD, self._write)
         self._write_notify = notify(config.port, site("write_mmap", "xb.ml"))
-        self._looks_late = config.mistake == "looks-late"
+        self._looks_late = config.mistake == Mistake.LOOKS_LATE
         reconnect = site("reconnect", "xb.ml")
         self._close_ops = tuple(_close_ops(config.port, self._reset, reconnect, config.mistake))
         self._poll_once = poll_event(main)
@@ -361,7 +362,7 @@ def _close_ops(
     last = Interface.REQ_CONS - 8
     indices = Op(Kind.STORE, int(Interface.REQ_CONS), 16, 0, site, note="all four indices at once")
     clear = store(Interface.CONNECTION, 0, site, "the ring is closed and open again")
-    early = mistake == "clears-early"
+    early = mistake == Mistake.CLEARS_EARLY
     yield Op(Kind.STORE, int(Interface.REQ), 8, ones, site)
     if not early:
         yield indices
@@ -372,9 +373,9 @@ def _close_ops(
         yield clear
         yield indices
     yield Op(Kind.FENCE, site=site)
-    if not early and mistake != "never-clears":
+    if not early and mistake != Mistake.NEVER_CLEARS:
         yield clear
-    if mistake != "no-signal":
+    if mistake != Mistake.NO_SIGNAL:
         yield notify(port, notifier)
 
 

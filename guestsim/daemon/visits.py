@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from guestsim.daemon import oxenstored, xenstored
+from guestsim.trace.daemons import DaemonModel
 from guestsim.xenstore import Dialect, Message, ServerState
 
 __all__ = ["VISITS", "Visits"]
@@ -59,12 +60,12 @@ _C = Visits(
 )
 
 VISITS: dict[str, Visits] = {
-    "xenstored": _C,
-    "oxenstored": Visits(
+    DaemonModel.XENSTORED: _C,
+    DaemonModel.OXENSTORED: Visits(
         oxenstored.DIALECT,
         frozenset({oxenstored.Phase.INPUT, oxenstored.Phase.POLL, oxenstored.Phase.SLEEP}),
         _oxenstored,
     ),
-    "rfc-v2": _C,
+    DaemonModel.RFC_V2: _C,
 }
 """By the name that scenarios use."""

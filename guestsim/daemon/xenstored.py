@@ -57,6 +57,7 @@ from guestsim.daemon.parts import (
 )
 from guestsim.daemon.words import reply_note, request_note
 from guestsim.trace import Kind, Op, Sample, Site
+from guestsim.trace.daemons import Wakes
 from guestsim.xenstore import (
     Dialect,
     Message,
@@ -170,7 +171,7 @@ class RingDaemon:
         self._write_notify = notify(config.port, self._writechn)
         self._connection = load(Interface.CONNECTION, self._reset)
         self._poll_once = poll_event(main)
-        self._sleep = wait_event(main, spurious=config.wakes == "any")
+        self._sleep = wait_event(main, spurious=config.wakes == Wakes.ANY)
 
         self._turns = {
             Phase.START: self._start,

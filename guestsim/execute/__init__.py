@@ -14,9 +14,10 @@ from guestsim.execute.schedule import (
 )
 from guestsim.execute.script import ScriptStep, script
 from guestsim.execute.strategies import Strategy, execute, fair, pct, random_walk
-from guestsim.execute.tso import TsoExecution
+from guestsim.execute.tso import ENGINES, TsoExecution
 
 __all__ = [
+    "ENGINES",
     "MAX_OPS",
     "SUFFIX",
     "Execution",

@@ -31,7 +31,13 @@ MAX_OPS = 1_000_000
 
 Observer = Callable[[bytearray, Event], Iterable[Violation] | None]
 """Called with each event and the shared memory as it is before the event's effect, which it must
-not change or keep. May return the rules that the event breaks."""
+not change or keep. May return the rules that the event breaks.
+
+The events are those of the trace, both halves of an RMW among them; and at a hang, which is when no
+wait of anybody will end, once the WAIT of each actor that is blocked in one, with the value 0. That
+is no event of the trace, and a rule that it breaks has step -1. Whoever sleeps for ever in waits
+that may end spuriously has been shown: it is known to go round only when it has come back to a
+state in which it was since the last change, and each wait on that way has ended, for nothing."""
 
 Chooser = Callable[[Op], int]
 """Answers a CHOOSE op: 0 to `op.value` - 1."""
@@ -50,7 +56,8 @@ _LOCKED = int(Flag.LOCKED)
 
 
 class Motion(IntEnum):
-    """Whether an actor can move. Only BLOCKED is false."""
+    """Whether an actor can move; the literature says "enabled". Only BLOCKED is false: an actor in
+    a wait that may end without its event is enabled, but to move it is worth little."""
 
     BLOCKED = 0
     """It waits for an event that is not there."""
@@ -180,7 +187,8 @@ class Execution:
         return self._changed
 
     def idle(self, actor: int) -> bool:
-        """Whether the actor goes round without effect, until somebody else changes memory."""
+        """Whether the actor is known to be in a cycle of its states without effect (see
+        `guestsim.execute.hang`), which it leaves only when somebody else changes memory."""
         return self._idle[actor] == self._changed
 
     def step(self, actor: int, reason: str = "") -> Event:
@@ -233,28 +241,16 @@ class Execution:
         """
         first = self.steps
         last = first + steps
-        while self.steps < last and self.end is None:
-            kind = self.peek(actor).kind
-            if kind is _STORE and self._observe is None:
-                self._run_stores(actor, last - self.steps, reason)
-            elif kind is not _WAIT or self.enabled(actor):
-                self.step(actor, reason)
-            else:
-                break
+        while self.steps < last and self.enabled(actor):
+            self.step(actor, reason)
         return self.steps - first
 
     def run_busy(self, actor: int, steps: int, reason: str = "") -> int:
         """The same, but only while it is of use: no spurious end, and not when `idle`."""
         first = self.steps
         last = first + steps
-        while self.steps < last and self.end is None and self._idle[actor] != self._changed:
-            kind = self.peek(actor).kind
-            if kind is _STORE and self._observe is None:
-                self._run_stores(actor, last - self.steps, reason)
-            elif kind is not _WAIT or self.motion(actor) is Motion.FREE:
-                self.step(actor, reason)
-            else:
-                break
+        while self.steps < last and self.motion(actor) is Motion.FREE and not self.idle(actor):
+            self.step(actor, reason)
         return self.steps - first
 
     def result(self) -> Run:
@@ -302,16 +298,20 @@ class Execution:
     def _perform(self, actor: int, op: Op) -> Event:
         memory = self.memory
         event = Event(self.names[actor], op, result(memory, op))
+        self._show(event)
+        if op.kind is not _LOAD and apply(memory, op):
+            self._changed = self.performed
+        return event
+
+    def _show(self, event: Event) -> None:
+        """Before the event's effect: to the observer, and into the trace."""
         if self._observe is not None:
-            found = self._observe(memory, event)
+            found = self._observe(self.memory, event)
             if found:
                 self._report(found, self.performed)
         if self.recording:
             self.events.append(event)
         self.performed += 1
-        if op.kind is not _LOAD and apply(memory, op):
-            self._changed = self.performed
-        return event
 
     def _choose(self, actor: int, op: Op) -> Event:
         answer = self.choose(op)
@@ -319,9 +319,7 @@ class Execution:
             raise InternalError(f"{self.names[actor]}: {answer} is no answer to {op!r}")
         self.choices.append(answer)
         event = Event(self.names[actor], op, answer)
-        if self.recording:
-            self.events.append(event)
-        self.performed += 1
+        self._show(event)
         # Another answer may lead out of a round: whoever goes round has to begin anew.
         self._changed = self.performed
         return event
@@ -353,38 +351,6 @@ class Execution:
         if idle or (after.kind is _WAIT and not self.enabled(actor)):
             self._check_hung()
 
-    def _run_stores(self, actor: int, most: int, reason: str) -> None:
-        """Perform up to `most` stores in a row, without an observer; one loop, for its speed."""
-        if actor != self._mover:
-            self._switch(actor, reason)
-        ops = self._ops[actor]
-        first = at = self._at[actor]
-        last = at + min(most, self.max_ops - self.performed)
-        memory, size = self.memory, len(self.memory)
-        record, name, offset = self.events.append, self.names[actor], self.performed + 1 - at
-        recording = self.recording
-        # No bound on `ops`: a burst does not end with a store.
-        while at < last and (op := ops[at]).kind is _STORE:
-            start = op.address
-            value = op.value
-            if op.size == 1 and start < size:
-                if memory[start] != value:
-                    memory[start] = value
-                    self._changed = offset + at
-            elif apply(memory, op):
-                self._changed = offset + at
-            if recording:
-                record(Event(name, op, value))
-            at += 1
-        self._at[actor] = at
-        self._counts[-1] += at - first
-        self.steps += at - first
-        self.performed += at - first
-        if ops[at].kind is _WAIT and not self.enabled(actor):
-            self._check_hung()
-        if self.performed >= self.max_ops and self.end is None:
-            self._give_up()
-
     def _halt(self, actor: int, op: Op) -> None:
         if op.end is None:
             raise InternalError(f"{self.names[actor]}: a HALT without an end")
@@ -404,7 +370,7 @@ class Execution:
             for actor in everyone
         ]
         if self._observe is not None:
-            # A wait that never ends is no event of the trace, but whoever observes has to know.
+            # See `Observer`.
             for actor in everyone:
                 if not self.enabled(actor):
                     endless = Event(self.names[actor], self.peek(actor))

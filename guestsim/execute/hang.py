@@ -2,8 +2,9 @@
 
 While shared memory keeps its value, what an actor does next depends on that memory and on its own
 state, not on who moves when. So an actor that has come back to a state in which it has already
-been since the last change goes round for ever, unless somebody else changes memory. If that holds
-for everyone who is not blocked, nobody will.
+been since the last change goes round for ever, unless somebody else changes memory: it is in a
+cycle of its states, here called a round. If that holds for everyone who is not blocked, nobody
+will. So a hang is a deadlock (all are blocked) or a livelock (some go round).
 """
 
 from __future__ import annotations

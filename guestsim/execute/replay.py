@@ -10,8 +10,8 @@ from guestsim.execute.execution import Chooser, Execution
 from guestsim.execute.schedule import Image, Schedule, Segment
 from guestsim.execute.strategies import Strategy
 from guestsim.trace import Event, Flag, Kind, Op, is_yield
-from guestsim.trace.events import nearest
 from guestsim.trace.shared import place
+from guestsim.trace.spelling import not_one_of
 
 __all__ = ["check_images", "describe", "replay"]
 
@@ -125,8 +125,7 @@ def _follow_segment(
 ) -> None:
     actor = execution.index(segment.actor)
     if actor is None:
-        hint = nearest(segment.actor, execution.names)
-        raise ReplayError(f"segment {number}: no actor {segment.actor!r}{hint}")
+        raise ReplayError(f"segment {number}: {not_one_of(segment.actor, execution.names)}")
     done = execution.run_steps(actor, segment.steps, segment.reason or "schedule")
     if done == segment.steps:
         return

@@ -17,8 +17,8 @@ import msgspec
 from guestsim.errors import InputError
 from guestsim.execute.digest import DIGEST_LENGTH, digests
 from guestsim.trace import Outcome
-from guestsim.trace.events import nearest
 from guestsim.trace.results import Run
+from guestsim.trace.spelling import not_one_of
 
 __all__ = [
     "SUFFIX",
@@ -164,8 +164,8 @@ def parse_schedule(text: str, name: str) -> Schedule:
         raise InputError(f"{name}: version: this guestsim reads {VERSION}, not {version!r}")
     for key in raw:
         if key not in Schedule.__struct_fields__:
-            hint = nearest(key, Schedule.__struct_fields__)
-            raise InputError(f"{name}: unknown key {key!r}{hint}")
+            wrong = not_one_of(key, Schedule.__struct_fields__)
+            raise InputError(f"{name}: unknown key: {wrong}")
     try:
         schedule = msgspec.convert(raw, Schedule)
     except msgspec.ValidationError as error:

@@ -9,7 +9,8 @@ import msgspec
 from guestsim.errors import InputError, InternalError
 from guestsim.execute.execution import Execution, Motion
 from guestsim.execute.strategies import Strategy, fair, next_in_turn, useful, wakes, why
-from guestsim.trace.events import Matcher, nearest, parse_event
+from guestsim.trace.events import Matcher, parse_event
+from guestsim.trace.spelling import not_one_of
 
 __all__ = ["ScriptStep", "script"]
 
@@ -57,8 +58,8 @@ def script(steps: Sequence[ScriptStep], *, to_end: bool = True) -> Strategy:
             raise InternalError("a script needs an execution that records its events")
         for number, (step, _) in enumerate(lines, 1):
             if execution.index(step.run) is None:
-                hint = nearest(step.run, execution.names)
-                raise InputError(f"script step {number} ({step}): no actor {step.run!r}{hint}")
+                wrong = not_one_of(step.run, execution.names)
+                raise InputError(f"script step {number} ({step}): run: {wrong}")
         for number, (step, matcher) in enumerate(lines, 1):
             _follow_line(execution, number, step, matcher)
         if to_end and execution.end is None:

@@ -89,7 +89,7 @@ def wakes(execution: Execution, actor: int) -> str:
 
 
 def fair(execution: Execution, reason: str = "first to move") -> None:
-    """Each in turn, the first actor first: everyone runs until it waits, yields or spins.
+    """Round robin, the first actor first: everyone runs until it waits, yields or spins.
 
     A wait ends spuriously only when nobody can move otherwise. `reason` is that of the first move.
     """

@@ -15,9 +15,9 @@ from guestsim.errors import InternalError
 from guestsim.execute.execution import MAX_OPS, Execution, Motion, Observer
 from guestsim.trace import Actor, Event, Kind, Op
 from guestsim.trace.effects import result
-from guestsim.trace.memory_model import STORE_BUFFER, overlay
+from guestsim.trace.memory_model import STORE_BUFFER, MemoryModel, overlay
 
-__all__ = ["DRAIN", "TsoExecution"]
+__all__ = ["DRAIN", "ENGINES", "TsoExecution"]
 
 DRAIN = ":drain"
 """Behind an actor's name: its store buffer."""
@@ -101,24 +101,6 @@ class TsoExecution(Execution):
         self._budget()
         return Event(self.names[actor], op, op.value)
 
-    def run_steps(self, actor: int, steps: int, reason: str = "") -> int:
-        """Move up to `steps` times; how often it moved."""
-        first = self.steps
-        while self.steps - first < steps and self.enabled(actor):
-            self.step(actor, reason)
-        return self.steps - first
-
-    def run_busy(self, actor: int, steps: int, reason: str = "") -> int:
-        """The same, but only while it is of use."""
-        first = self.steps
-        while (
-            self.steps - first < steps
-            and self.motion(actor) is Motion.FREE
-            and not self.idle(actor)
-        ):
-            self.step(actor, reason)
-        return self.steps - first
-
     def _drain(self, mover: int, reason: str) -> Event:
         actor = mover - self._count
         self._count_step(mover, reason)
@@ -149,16 +131,17 @@ class TsoExecution(Execution):
         for store in self._buffers[actor]:
             overlay(data, op, store)
         event = Event(self.names[actor], op, int.from_bytes(data, "little"))
-        if self._observe is not None:
-            found = self._observe(self.memory, event)
-            if found:
-                self._report(found, self.performed)
-        if self.recording:
-            self.events.append(event)
-        self.performed += 1
+        self._show(event)
         return event
 
     def _check_hung(self) -> None:
         # What is in a buffer will still happen.
         if not any(self._buffers):
             super()._check_hung()
+
+
+ENGINES: dict[str, type[Execution]] = {
+    MemoryModel.SC: Execution,
+    MemoryModel.TSO: TsoExecution,
+}
+"""What executes under a memory model."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from guestsim.report.replay import GUEST, OWN, Message, Replay, index_stores, touched
+from guestsim.report.ring_history import GUEST, OWN, Message, RingHistory, index_stores, touched
 from guestsim.trace import Event, Kind, shared
 from guestsim.trace.results import Run
 from guestsim.trace.wire import RING_SIZE, WATCH_EVENT
@@ -24,7 +24,7 @@ class Exchange(NamedTuple):
     title: str
 
 
-def find_exchanges(run: Run, now: Replay, interesting: frozenset[int]) -> tuple[Exchange, ...]:
+def find_exchanges(run: Run, now: RingHistory, interesting: frozenset[int]) -> tuple[Exchange, ...]:
     """The clean exchanges of a trace that have no step of `interesting` in them, in order.
     Every HALT must be interesting.
 
@@ -57,7 +57,7 @@ def find_exchanges(run: Run, now: Replay, interesting: frozenset[int]) -> tuple[
 
 
 def _follow(
-    run: Run, now: Replay, interesting: frozenset[int], start: int, stage: str
+    run: Run, now: RingHistory, interesting: frozenset[int], start: int, stage: str
 ) -> tuple[int, bool]:
     """One past the last event of the exchange that begins at `start`, and whether it is whole."""
     asked, unanswered = False, 0
@@ -84,7 +84,7 @@ def _other_stage(event: Event, stage: str) -> bool:
     return event.actor == GUEST and event.op.site.stage != stage
 
 
-def _is_odd(event: Event, now: Replay, step: int) -> bool:
+def _is_odd(event: Event, now: RingHistory, step: int) -> bool:
     if event.op.kind is not Kind.STORE:
         return False
     if not touched(event.op):
@@ -122,7 +122,7 @@ def _looks_before(run: Run, interesting: frozenset[int], step: int, least: int) 
     return step
 
 
-def _title(now: Replay, start: int, end: int) -> str:
+def _title(now: RingHistory, start: int, end: int) -> str:
     here = now.messages_in(start, end)
     asked = [message for message in here if message.ring == "req"]
     more = f" and {len(asked) - 1} more" if len(asked) > 1 else ""

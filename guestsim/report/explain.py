@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from guestsim.report.marks import owner_of, use_words
-from guestsim.report.replay import GUEST, Indices, Message, Replay, replay
+from guestsim.report.ring_history import GUEST, Indices, Message, RingHistory, ring_history
 from guestsim.report.rows import where
 from guestsim.report.tear import Tear, find_tear, samples_of
-from guestsim.report.text import safe, signed, spoken
-from guestsim.report.words import name_of
+from guestsim.report.text import signed, spoken
+from guestsim.report.units import name_of
 from guestsim.trace import Outcome, shared
 from guestsim.trace.results import Run
+from guestsim.trace.text import escaped
 from guestsim.trace.wire import RING_SIZE, WATCH_EVENT, WRONG_REPLY
 
 __all__ = ["sentence"]
@@ -24,7 +25,7 @@ _CONNECTION = 0x814
 
 def sentence(run: Run, names: Mapping[str, str]) -> str:
     """What went wrong (or well) in `run`, in one sentence. `names`: how actors are called."""
-    now = replay(run)
+    now = ring_history(run)
     tear = find_tear(run, now)
     if run.outcome is None:
         count = sum(count for _, count in run.steps)
@@ -51,18 +52,18 @@ def _the(actor: str, names: Mapping[str, str]) -> str:
 
 
 def _message(run: Run) -> str:
-    return safe(run.end.message).rstrip(".")
+    return escaped(run.end.message).rstrip(".")
 
 
 def _connected(run: Run) -> str:
     stages: list[str] = []
     for event in run.events:
-        stage = safe(event.op.site.stage)
+        stage = escaped(event.op.site.stage)
         if event.actor == GUEST and stage and stage not in stages:
             stages.append(stage)
     order = f": {', then '.join(stages)}" if stages else ""
     if run.end.unanswered:
-        open_ones = spoken(safe(request) for request in run.end.unanswered)
+        open_ones = spoken(escaped(request) for request in run.end.unanswered)
         return f"every stage ended well, though the last one took no answer to {open_ones}{order}"
     answered = "each request of the last one got the reply that belongs to it"
     return f"every stage ended well, and {answered}{order}"
@@ -111,8 +112,8 @@ def _refused(run: Run, tear: Tear | None, names: Mapping[str, str]) -> str:
     return f"{who} gave the ring up: {_message(run)}{_cause(tear, names)}"
 
 
-def _corrupted(run: Run, now: Replay, tear: Tear | None, names: Mapping[str, str]) -> str:
-    wrong = [safe(hint).rstrip(".") for hint in run.hints if "wrong reply" in hint]
+def _corrupted(run: Run, now: RingHistory, tear: Tear | None, names: Mapping[str, str]) -> str:
+    wrong = [escaped(hint).rstrip(".") for hint in run.hints if "wrong reply" in hint]
     said = wrong[0].split("wrong reply", 1)[1].lstrip(": ") if wrong else _message(run)
     if not wrong and not said.endswith(WRONG_REPLY):  # seen from outside: it says all
         return f"in {_the(GUEST, names)}, {said}{_cause(tear, names)}"
@@ -120,7 +121,7 @@ def _corrupted(run: Run, now: Replay, tear: Tear | None, names: Mapping[str, str
     return f"{text}{_what_it_was(now, names)}{_cause(tear, names)}"
 
 
-def _what_it_was(now: Replay, names: Mapping[str, str]) -> str:
+def _what_it_was(now: RingHistory, names: Mapping[str, str]) -> str:
     """Which request the last reply on the ring belongs to, by req_id, if not to the last one."""
     replies = [m for m in now.messages if m.ring == "rsp" and m.header.type != WATCH_EVENT]
     asked = [message for message in now.messages if message.ring == "req"]
@@ -145,7 +146,7 @@ def _answers(reply: Message, request: Message) -> bool:
     return same and reply.header.type in (request.header.type, "ERROR")
 
 
-def _hung(run: Run, now: Replay, tear: Tear | None, names: Mapping[str, str]) -> str:
+def _hung(run: Run, now: RingHistory, tear: Tear | None, names: Mapping[str, str]) -> str:
     text = f"nobody gets anywhere: {_message(run)}"
     last = now.after[-1] if now.after else now.initial
     facts = [_ring_words(last, ring) for ring in ("req", "rsp")]
@@ -169,6 +170,6 @@ def _ring_words(now: Indices, ring: str) -> str:
 def _crashed(run: Run, tear: Tear | None, names: Mapping[str, str]) -> str:
     site = run.end.site
     at = where(site)
-    place = f" in {safe(site.stage)}" if site.stage else ""
-    place += f" at {safe(at)}" if at else ""
+    place = f" in {escaped(site.stage)}" if site.stage else ""
+    place += f" at {escaped(at)}" if at else ""
     return f"{_the(run.actor, names)} crashed{place}: {_message(run)}{_cause(tear, names)}"

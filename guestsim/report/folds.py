@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 from guestsim.report.exchanges import Exchange, find_exchanges
 from guestsim.report.marks import Mark, find_marks
-from guestsim.report.replay import GUEST, Replay, replay, touched
+from guestsim.report.ring_history import GUEST, RingHistory, ring_history, touched
 from guestsim.report.tear import find_resets, find_tear
-from guestsim.report.words import Role, Unit, name_of, units
+from guestsim.report.units import Role, Unit, name_of, units
 from guestsim.trace import Flag, Kind, Op, shared
 from guestsim.trace.results import Run
 
@@ -40,7 +40,7 @@ class Subject(NamedTuple):
 
     run: Run
     names: Mapping[str, str]
-    now: Replay
+    now: RingHistory
     marks: tuple[Mark, ...]
     stages: Mapping[int, str]
     """Step of the first event of each stage of the guest, and the stage's name."""
@@ -50,7 +50,7 @@ class Subject(NamedTuple):
 
 def study(run: Run, names: Mapping[str, str]) -> Subject:
     """Find out about `run` what its rows will need."""
-    now = replay(run)
+    now = ring_history(run)
     marks = find_marks(run, now, names)
     return Subject(run, names, now, marks, _stages(run), _interesting(run, now, marks))
 
@@ -78,7 +78,7 @@ def _stages(run: Run) -> dict[int, str]:
     return found
 
 
-def _interesting(run: Run, now: Replay, marks: Iterable[Mark]) -> frozenset[int]:
+def _interesting(run: Run, now: RingHistory, marks: Iterable[Mark]) -> frozenset[int]:
     """Steps that nobody would want folded away."""
     found = {mark.step for mark in marks if 0 <= mark.step < len(run.events)}
     for reset in find_resets(run, now):
@@ -248,7 +248,7 @@ def _ops(count: int) -> str:
     return f"{count} ops folded"
 
 
-def _dull_words(now: Replay, first: int, end: int) -> str:
+def _dull_words(now: RingHistory, first: int, end: int) -> str:
     here = now.messages_in(first, end)
     titles = [message.title for message in here if message.ring == "req"]
     if titles:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from rich.cells import cell_len
 
-from guestsim.report.replay import Indices
+from guestsim.report.ring_history import Indices
 from guestsim.report.rows import Row, RowKind
 
 __all__ = ["Layout", "choose_layout"]

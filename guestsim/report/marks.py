@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
-from guestsim.report.replay import GUEST, Replay
+from guestsim.report.ring_history import GUEST, RingHistory
 from guestsim.report.tear import Held, Tear, find_tear, samples_of
-from guestsim.report.text import safe, signed
-from guestsim.report.words import name_of
+from guestsim.report.text import signed
+from guestsim.report.units import name_of
 from guestsim.trace.results import Run
+from guestsim.trace.text import escaped
 from guestsim.trace.wire import RING_SIZE
 
 __all__ = ["Mark", "MarkKind", "find_marks", "owner_of", "use_words"]
@@ -88,7 +89,7 @@ def _sample_marks(who: str, samples: Sequence[Held]) -> list[Mark]:
     return [Mark(held.step, MarkKind.TEAR, text) for held, text in zip(samples, texts, strict=True)]
 
 
-def find_marks(run: Run, now: Replay, names: Mapping[str, str]) -> tuple[Mark, ...]:
+def find_marks(run: Run, now: RingHistory, names: Mapping[str, str]) -> tuple[Mark, ...]:
     """All remarks on the trace, by step."""
     marks = []
     tear = find_tear(run, now)
@@ -98,6 +99,6 @@ def find_marks(run: Run, now: Replay, names: Mapping[str, str]) -> tuple[Mark, .
     if tear is None or {held.step for held in samples} != {tear.held.step, tear.other.step}:
         marks += _sample_marks(name_of(run.actor, names), samples)
     for violation in run.violations:
-        text = f"{violation.rule}: {safe(violation.message)}"
+        text = f"{violation.rule}: {escaped(violation.message)}"
         marks.append(Mark(violation.step, MarkKind.VIOLATION, text))
     return tuple(sorted(marks, key=lambda mark: mark.step))

@@ -8,8 +8,9 @@ from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
-from guestsim.report.text import asciify, safe
+from guestsim.report.text import asciify
 from guestsim.trace.results import Mutant
+from guestsim.trace.text import escaped
 
 __all__ = ["mutants_report", "score_line"]
 
@@ -42,9 +43,9 @@ class _Report:
             separator = ", " if mutant.caught else "; "
             table.add_row(
                 Text(spell(_name(mutant.scenario))),
-                Text(spell(safe(mutant.title))),
+                Text(spell(escaped(mutant.title))),
                 verdict,
-                Text(spell(safe(separator.join(mutant.by)))),
+                Text(spell(escaped(separator.join(mutant.by)))),
             )
         yield table
         yield Text()
@@ -54,4 +55,4 @@ class _Report:
 
 def _name(scenario: str) -> str:
     """`FILE` or `FILE#VARIANT`, without folder and `.toml`."""
-    return safe(scenario.replace("\\", "/").rpartition("/")[2].replace(".toml", "", 1))
+    return escaped(scenario.replace("\\", "/").rpartition("/")[2].replace(".toml", "", 1))

@@ -16,7 +16,7 @@ __all__ = ["LiveProgress", "State", "live_progress"]
 
 
 class State(Protocol):
-    """How far a scenario has come (`guestsim.runner.options.Report`)."""
+    """How far a scenario has come (`guestsim.runner.control.Report`)."""
 
     @property
     def done(self) -> int:

@@ -12,11 +12,11 @@ from typing import NamedTuple
 
 from guestsim.report.folds import Piece, Subject, pieces, study
 from guestsim.report.marks import Mark
-from guestsim.report.replay import GUEST, Indices
-from guestsim.report.text import safe
-from guestsim.report.words import Role, name_of
+from guestsim.report.ring_history import GUEST, Indices
+from guestsim.report.units import Role, name_of
 from guestsim.trace import Event, Site
 from guestsim.trace.results import Run
+from guestsim.trace.text import escaped
 from guestsim.trace.wire import RING_SIZE
 
 __all__ = ["Row", "RowKind", "rows", "where"]
@@ -88,7 +88,7 @@ def rows(
         found += _between(subject, piece, reasons)
         row = _row(subject, piece, before)
         if source is not None and piece.unit is not None:
-            row = row._replace(source=safe(source(piece.unit.site)))
+            row = row._replace(source=escaped(source(piece.unit.site)))
         found.append(row)
         before = subject.now.after[piece.end - 1]
     return tuple(found)
@@ -116,13 +116,14 @@ def _between(subject: Subject, piece: Piece, reasons: Mapping[int, str]) -> Iter
     """The rows that stand before a piece: a new stage, another actor."""
     for step, stage in subject.stages.items():
         if piece.first <= step < piece.end:
-            yield Row(RowKind.STAGE, GUEST, f"stage {safe(stage)}", piece.first, 0)
+            yield Row(RowKind.STAGE, GUEST, f"stage {escaped(stage)}", piece.first, 0)
     if piece.unit is None or not piece.first:
         return
     actor = piece.unit.actor
     if subject.run.events[piece.first - 1].actor != actor:
         reason = reasons.get(piece.first, "")
-        text = f"→ {name_of(actor, subject.names)} moves" + (f": {safe(reason)}" if reason else "")
+        why = f": {escaped(reason)}" if reason else ""
+        text = f"→ {name_of(actor, subject.names)} moves{why}"
         yield Row(RowKind.SWITCH, actor, text, piece.first, 0)
 
 

@@ -9,8 +9,9 @@ from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.text import Text
 
-from guestsim.report.text import asciify, safe
+from guestsim.report.text import asciify
 from guestsim.trace.results import Result, Verdict
+from guestsim.trace.text import escaped
 
 __all__ = ["Summary", "closing_line", "summary"]
 
@@ -91,7 +92,7 @@ class Summary:
     def _skipped(self) -> Counter[str]:
         """Why scenarios were skipped: once for all that have the same reason."""
         return Counter(
-            safe((result.error or "").removeprefix(f"{result.scenario}: "))
+            escaped((result.error or "").removeprefix(f"{result.scenario}: "))
             for result in self.results
             if result.verdict is Verdict.SKIP
         )
@@ -101,7 +102,7 @@ class Summary:
         about: dict[str, list[str]] = {}
         for result, name in self._entries():
             for notice in result.notices:
-                about.setdefault(safe(notice), []).append(name)
+                about.setdefault(escaped(notice), []).append(name)
         for notice, (first, *more) in about.items():
             yield f"{first}{f' and {len(more)} more' if more else ''}: {notice}"
 
@@ -118,7 +119,7 @@ def _names(paths: Sequence[str]) -> list[str]:
             break
         common += 1
     short = ("/".join(parts[common:]) for parts in split)
-    return [safe(name.removesuffix(".toml").replace(".toml#", "#")) for name in short]
+    return [escaped(name.removesuffix(".toml").replace(".toml#", "#")) for name in short]
 
 
 def _cells(result: Result, name: str) -> list[str]:
@@ -131,20 +132,20 @@ def _cells(result: Result, name: str) -> list[str]:
         certificate = result.search.certificate
         begins = certificate.begins_after if certificate is not None else 0
         found += f" (complete from op {begins} on)" if begins else " (complete)"
-    return [result.verdict.value, name, safe(result.title), found, seconds]
+    return [result.verdict.value, name, escaped(result.title), found, seconds]
 
 
 def _remarks(result: Result) -> Iterator[tuple[str, str, str]]:
     """(sign, text, style) of the lines under an entry."""
     for failure in result.failures:
-        yield "✗", safe(failure), "red"
+        yield "✗", escaped(failure), "red"
     if result.error is not None and result.verdict is not Verdict.SKIP:
-        yield "✗", safe(result.error), "red"
+        yield "✗", escaped(result.error), "red"
     if result.verdict is Verdict.INCONCLUSIVE and not (result.failures or result.error):
         yield "·", "the search was cut short: it proves nothing", "yellow"
     loose = [name for name, rule in result.rules.items() if rule.expected is None and not rule.kept]
     if loose:
-        yield "·", f"broken, but not judged: {', '.join(map(safe, loose))}", "dim"
+        yield "·", f"broken, but not judged: {', '.join(map(escaped, loose))}", "dim"
 
 
 def _line(console: Console, cells: Sequence[Text], widths: Sequence[int]) -> Iterator[Text]:

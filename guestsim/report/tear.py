@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from guestsim.report.replay import (
+from guestsim.report.ring_history import (
     GUEST,
     OWN,
-    Replay,
+    RingHistory,
     index_stores,
     touched,
     value_of,
@@ -71,7 +71,7 @@ class Tear(NamedTuple):
     """True where the old value was stored over the reset one; False where both were compared."""
 
 
-def find_resets(run: Run, now: Replay) -> tuple[Reset, ...]:
+def find_resets(run: Run, now: RingHistory) -> tuple[Reset, ...]:
     """Every reset in the trace, by its first step.
 
     A reset is an unbroken row of an actor's own stores (others may move in between) with at
@@ -100,7 +100,7 @@ def _store_groups(run: Run, actor: str) -> Iterator[list[int]]:
         yield group
 
 
-def _reset(run: Run, now: Replay, actor: str, group: list[int]) -> Reset | None:
+def _reset(run: Run, now: RingHistory, actor: str, group: list[int]) -> Reset | None:
     """The reset in a row of stores, without ordinary moves that came before it."""
     stores = [(step, name) for step in group for name in index_stores(run.events[step])]
     odd = [_is_odd(now, actor, step, name) for step, name in stores]
@@ -121,12 +121,12 @@ def _in_ring(event: Event) -> bool:
     return shared.field(event.op.address) in ("req", "rsp")
 
 
-def _is_odd(now: Replay, actor: str, step: int, name: str) -> bool:
+def _is_odd(now: RingHistory, actor: str, step: int, name: str) -> bool:
     moved = getattr(now.after[step], name) - getattr(now.before(step), name)
     return name not in OWN[actor == GUEST] or moved % _MODULUS > RING_SIZE
 
 
-def _is_after(now: Replay, place: str, step: int, reset: Reset) -> bool:
+def _is_after(now: RingHistory, place: str, step: int, reset: Reset) -> bool:
     """Whether a load of the index `place` at `step` gets a value of after `reset`."""
     origin = now.origin(place, step)
     own = [at for at, name in reset.stores if name == place]
@@ -159,7 +159,7 @@ def _compared(
     actor: str,
     pair: tuple[tuple[int, str, int], tuple[int, str, int]],
     resets: tuple[Reset, ...],
-    now: Replay,
+    now: RingHistory,
 ) -> Tear | None:
     for reset in reversed(resets):
         if reset.actor == actor:
@@ -174,7 +174,7 @@ def _compared(
     return None
 
 
-def _still(now: Replay, held: Held, step: int) -> bool:
+def _still(now: RingHistory, held: Held, step: int) -> bool:
     """Whether the place holds the same value when event `step` comes: then nothing was torn."""
     return bool(getattr(now.before(step), held.place) == held.value)
 
@@ -194,7 +194,7 @@ def _checked_pairs(
             previous = this
 
 
-def _put_back(run: Run, now: Replay, actor: str, resets: tuple[Reset, ...]) -> Iterator[Tear]:
+def _put_back(run: Run, now: RingHistory, actor: str, resets: tuple[Reset, ...]) -> Iterator[Tear]:
     """Own indices that were loaded before a reset and stored, a little advanced, after it."""
     loaded: dict[str, tuple[int, int]] = {}
     own = OWN[actor == GUEST]
@@ -220,7 +220,7 @@ def _put_back(run: Run, now: Replay, actor: str, resets: tuple[Reset, ...]) -> I
                     break
 
 
-def find_tears(run: Run, now: Replay) -> tuple[Tear, ...]:
+def find_tears(run: Run, now: RingHistory) -> tuple[Tear, ...]:
     """Every tear in the trace, by the step at which it closed."""
     resets = find_resets(run, now)
     if not resets:
@@ -235,7 +235,7 @@ def find_tears(run: Run, now: Replay) -> tuple[Tear, ...]:
     return tuple(sorted(found, key=lambda tear: (tear.other.step, tear.held.step)))
 
 
-def find_tear(run: Run, now: Replay) -> Tear | None:
+def find_tear(run: Run, now: RingHistory) -> Tear | None:
     """The tear that explains the end: of the values which the end names, else the first one."""
     samples = samples_of(run)
     if len(samples) == 2 and samples[1][1] == _PARTNER[samples[0][1]]:

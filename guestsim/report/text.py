@@ -1,12 +1,13 @@
-"""Plain text that is safe to print: bytes as words, control characters and ASCII fallbacks."""
+"""Plain text for reports: bytes as words, numbers as people say them, ASCII fallbacks."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
+from guestsim.trace.text import shorten
 from guestsim.trace.wire import HEADER_SIZE, parse_header
 
-__all__ = ["asciify", "data_words", "printable", "safe", "shorten", "signed", "spoken"]
+__all__ = ["asciify", "data_words", "printable", "signed", "spoken"]
 
 _ASCII = {
     "→": "->",
@@ -26,16 +27,6 @@ def asciify(text: str) -> str:
     """`text` in ASCII only: our own signs get a likeness, anything else an escape."""
     spelled = "".join(_ASCII.get(char, char) for char in text)
     return spelled.encode("ascii", "backslashreplace").decode("ascii")
-
-
-def safe(text: str) -> str:
-    """`text` on one line, its control characters as escapes: a guest chose these bytes."""
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
-
-
-def shorten(text: str, limit: int) -> str:
-    """At most `limit` characters, the last an ellipsis where something was cut."""
-    return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 def signed(difference: int) -> str:

@@ -11,12 +11,13 @@ from rich.text import Text
 from guestsim.report.explain import sentence
 from guestsim.report.layout import Layout, choose_layout
 from guestsim.report.marks import MarkKind
-from guestsim.report.replay import GUEST, Indices
+from guestsim.report.ring_history import GUEST, Indices
 from guestsim.report.rows import Row, RowKind, rows
-from guestsim.report.text import asciify, safe, signed
-from guestsim.report.words import Role, name_of
+from guestsim.report.text import asciify, signed
+from guestsim.report.units import Role, name_of
 from guestsim.trace import Outcome, Site
 from guestsim.trace.results import Run
+from guestsim.trace.text import escaped
 
 __all__ = ["Closing", "Legend", "Timeline", "render", "timeline"]
 
@@ -105,7 +106,7 @@ class Closing:
         self, run: Run, names: Mapping[str, str], source: Callable[[Site], str] | None = None
     ) -> None:
         self.run = run
-        self.source = safe(source(run.end.site)) if source is not None else ""
+        self.source = escaped(source(run.end.site)) if source is not None else ""
         self.sentence = sentence(run, names)
         self.guest = name_of(GUEST, names)
 
@@ -113,7 +114,7 @@ class Closing:
         """The hints first, so that the sentence is the last thing read."""
         printer = _Printer(console, options, None, {})
         for hint in self.run.hints:
-            text = Text.assemble((f"{self.guest} said: ", "dim"), safe(hint))
+            text = Text.assemble((f"{self.guest} said: ", "dim"), escaped(hint))
             yield from printer.line(text, indent=2)
         outcome = self.run.outcome
         style = _OUTCOMES.get(outcome, "bold red") if outcome is not None else "bold yellow"

@@ -19,6 +19,7 @@ import msgspec
 from guestsim.rules.catalogue import ALL
 from guestsim.rules.page import DAEMON, GUEST, SIZE, Memory
 from guestsim.trace import shared
+from guestsim.trace.effects import apply
 from guestsim.trace.ops import Event, Kind, Op, Rule, Violation
 
 __all__ = ["Histories", "Monitor", "Watch", "check_trace", "perform"]
@@ -273,16 +274,8 @@ def check_trace(
 
 
 def perform(memory: bytearray, event: Event) -> None:
-    """What `event` does to shared memory."""
-    op = event.op
-    if op.kind is Kind.STORE:
-        shared.store(memory, op.address, op.size, event.value)
-    elif op.kind is Kind.SEND:
-        shared.send(memory, op)
-    elif op.kind is Kind.UNMASK:
-        shared.unmask(memory, op)
-    elif op.kind is Kind.WAIT:
-        shared.take(memory, op)
+    """What `event` does to shared memory: `guestsim.trace.effects`."""
+    apply(memory, event.op)
 
 
 def _parts(event: Event) -> Iterator[Event]:

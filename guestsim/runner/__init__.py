@@ -2,8 +2,8 @@
 
 from guestsim.machine.images import builtin_images
 from guestsim.runner.check import check, check_all
+from guestsim.runner.control import Options, Report
 from guestsim.runner.once import replay_once, run_once
-from guestsim.runner.options import Options, Report
 from guestsim.runner.setup import Setup, set_up
 from guestsim.runner.shrink import shrink
 from guestsim.runner.witnesses import save_schedule

@@ -13,8 +13,8 @@ from typing import Any
 import msgspec
 
 from guestsim.errors import InputError, MissingImageError
+from guestsim.runner.control import Options, Progress, Report
 from guestsim.runner.interrupt import Note, listen, requested
-from guestsim.runner.options import Options, Progress, Report
 from guestsim.runner.sampled import check_by_samples
 from guestsim.runner.searched import check_by_search
 from guestsim.runner.setup import set_up

@@ -1,4 +1,4 @@
-"""One execution: `run` and `replay`, and schedules written and read."""
+"""One execution: `run` and `replay`."""
 
 from __future__ import annotations
 
@@ -8,32 +8,31 @@ from pathlib import Path
 
 import msgspec
 
-from guestsim import __version__
 from guestsim.errors import InputError
 from guestsim.execute import (
+    ENGINES,
     Execution,
     Schedule,
     Strategy,
-    TsoExecution,
     execute,
     fair,
     load_schedule,
     replay,
-    schedule_of,
 )
-from guestsim.runner.options import Progress, Report
+from guestsim.runner.control import Progress, Report
 from guestsim.runner.searched import schedule_for_witness, search
 from guestsim.runner.setup import Setup, set_up
 from guestsim.runner.shrink import with_requests
 from guestsim.runner.strategy import SAMPLED, sampled, scripted
 from guestsim.runner.watch import rule_observer
+from guestsim.runner.witnesses import schedule_for
 from guestsim.scenario import Scenario, load_one
 from guestsim.scenario import Strategy as StrategyName
 from guestsim.trace import Outcome
 from guestsim.trace.memory_model import MemoryModel
 from guestsim.trace.results import Run
 
-__all__ = ["replay_once", "run_once", "scenario_of", "schedule_for", "with_hints"]
+__all__ = ["execute_once", "hints_in", "replay_once", "run_once", "scenario_of"]
 
 _WHY = re.compile(r"wrong reply|\b(assert|assertion|panic|bug)\b", re.IGNORECASE)
 """In a console line that says why the guest gave up: "*** HVMLoader bug at util.c:825"."""
@@ -61,7 +60,7 @@ def run_once(
             f"{scenario.name}: --seed is for random and pct; this is {search.strategy}"
         )
     if search.strategy is StrategyName.SCRIPT:
-        run = _execute(scripted(scenario), setup, search.max_ops)
+        run = execute_once(scripted(scenario), setup, search.max_ops)
         if outcome is not None and run.outcome is not outcome:
             raise InputError(f"{scenario.name}: the script ends {run.outcome}, not {outcome}")
         return run, schedule_for(run, scenario, setup)
@@ -74,7 +73,7 @@ def run_once(
     for number in numbers:
         if progress is not None:
             progress(Report(number - first, len(numbers)))
-        run = _execute(sampled(scenario, number, length), setup, search.max_ops)
+        run = execute_once(sampled(scenario, number, length), setup, search.max_ops)
         if outcome is None or run.outcome is outcome:
             return run, schedule_for(run, scenario, setup, number)
     raise InputError(f"{scenario.name}: none of {len(numbers)} executions ends {outcome}")
@@ -116,7 +115,6 @@ def replay_once(schedule: Schedule, setup: Setup, *, max_ops: int, go_on: bool =
 
     `go_on`: where the schedule stops before the execution does, everyone moves in turn to its end.
     """
-    engine = TsoExecution if schedule.memory_model == MemoryModel.TSO else Execution
     follow = replay(schedule, setup.scheduled_images)
 
     def strategy(execution: Execution) -> None:
@@ -124,7 +122,7 @@ def replay_once(schedule: Schedule, setup: Setup, *, max_ops: int, go_on: bool =
         if go_on and execution.end is None:
             fair(execution, "the schedule stops here")
 
-    return _execute(strategy, setup, max_ops, engine)
+    return execute_once(strategy, setup, max_ops, memory_model=schedule.memory_model)
 
 
 def scenario_of(path: Path, images: Mapping[str, Path]) -> tuple[Schedule, Scenario, Setup]:
@@ -143,39 +141,34 @@ def scenario_of(path: Path, images: Mapping[str, Path]) -> tuple[Schedule, Scena
     return schedule, scenario, set_up(scenario, images)
 
 
-def schedule_for(run: Run, scenario: Scenario, setup: Setup, number: int = 0) -> Schedule:
-    """The schedule of `run`, which is sample `number` where the scenario is sampled."""
-    sampled_one = scenario.search.strategy in SAMPLED
-    return schedule_of(
-        run,
-        scenario="",
-        images=setup.scheduled_images,
-        strategy=str(scenario.search.strategy),
-        seed=scenario.search.seed + number if sampled_one else None,
-        title=scenario.title,
-        guestsim=__version__,
-    )
-
-
-def with_hints(run: Run, setup: Setup) -> Run:
-    """`run` with what the guest said on its console about its own failure."""
-    if run.outcome not in (Outcome.CORRUPTED, Outcome.CRASHED):
-        return run
-    lines = [line.strip() for line in setup.guest.console.splitlines()]
-    telling = [line for line in lines if _WHY.search(line)]
-    telling = telling or [line for line in lines if _THAT.search(line)]
-    return msgspec.structs.replace(run, hints=tuple(telling))
-
-
-def _execute(
-    strategy: Strategy, setup: Setup, max_ops: int, engine: type[Execution] = Execution
+def execute_once(
+    strategy: Strategy,
+    setup: Setup,
+    max_ops: int,
+    *,
+    record: bool = True,
+    memory_model: str = MemoryModel.SC,
 ) -> Run:
+    """One live execution of `setup`, with all rules, and with what the guest said on its console
+    about its own failure. Without `record` it has no trace. A memory model that is none is left to
+    `replay`, which refuses it."""
     run = execute(
         strategy,
         setup.actors,
         setup.memory,
         rule_observer(),
+        record=record,
         max_ops=max_ops,
-        engine=engine,
+        engine=ENGINES.get(memory_model, Execution),
     )
-    return with_hints(run, setup)
+    if run.outcome not in (Outcome.CORRUPTED, Outcome.CRASHED):
+        return run
+    return msgspec.structs.replace(run, hints=hints_in(setup.guest.console))
+
+
+def hints_in(console: str) -> tuple[str, ...]:
+    """The lines in which a guest says why it failed; where there are none, those that say that it
+    did."""
+    lines = [line.strip() for line in console.splitlines()]
+    telling = [line for line in lines if _WHY.search(line)]
+    return tuple(telling or [line for line in lines if _THAT.search(line)])

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 
 from guestsim.execute import execute, fair
 from guestsim.rules import ALL
+from guestsim.runner.control import Options, Progress, Report
 from guestsim.runner.interrupt import INTERRUPTED, requested
 from guestsim.runner.judge import Evidence, judge
-from guestsim.runner.once import schedule_for, with_hints
-from guestsim.runner.options import Options, Progress, Report
+from guestsim.runner.once import execute_once
 from guestsim.runner.setup import Setup
 from guestsim.runner.strategy import SAMPLED, sampled, scripted
-from guestsim.runner.watch import rule_observer
-from guestsim.runner.witnesses import save_schedule, witness_path
+from guestsim.runner.witnesses import schedule_for, write_witness
 from guestsim.scenario import Scenario
 from guestsim.trace.results import Result, Run, SearchStats
 
@@ -40,16 +40,14 @@ def check_by_samples(
             evidence.cut_short.append(INTERRUPTED)
             total = number
             break
-        run = execute(
+        run = execute_once(
             scripted(scenario) if every else sampled(scenario, number, length),
-            setup.actors,
-            setup.memory,
-            rule_observer(),
+            setup,
+            scenario.search.max_ops,
             record=every or options.witnesses is not None,
-            max_ops=scenario.search.max_ops,
         )
-        run = with_hints(run, setup)
-        _note(evidence, run, _writer(run, scenario, setup, number, options))
+        schedule = partial(schedule_for, run, scenario, setup, number)
+        _note(evidence, run, partial(write_witness, options.witnesses, scenario, schedule=schedule))
         if progress is not None:
             progress(Report(number + 1, total, "", tuple(evidence.outcomes)))
     stats = SearchStats(
@@ -63,21 +61,6 @@ def check_by_samples(
         string_stores=str(scenario.search.string_stores),
     )
     return judge(scenario, evidence, stats, every=every, rules=_RULES)
-
-
-def _writer(
-    run: Run, scenario: Scenario, setup: Setup, number: int, options: Options
-) -> Callable[[str], str | None]:
-    """Writes the schedule of `run` as the witness of something, and gives its path."""
-
-    def write(what: str) -> str | None:
-        if options.witnesses is None:
-            return None
-        path = witness_path(options.witnesses, scenario, what)
-        save_schedule(schedule_for(run, scenario, setup, number), scenario, path)
-        return str(path)
-
-    return write
 
 
 def _note(evidence: Evidence, run: Run, write: Callable[[str], str | None]) -> None:

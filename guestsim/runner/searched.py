@@ -11,9 +11,9 @@ import msgspec
 from guestsim import __version__
 from guestsim.execute import Schedule
 from guestsim.rules import ALL, Monitor, check_trace
+from guestsim.runner.control import Options, Progress, Report
 from guestsim.runner.interrupt import INTERRUPTED, requested
 from guestsim.runner.judge import Evidence, judge
-from guestsim.runner.options import Options, Progress, Report
 from guestsim.runner.setup import Setup
 from guestsim.runner.strategy import scripted
 from guestsim.runner.witnesses import save_schedule, witness_path

@@ -1,4 +1,5 @@
-"""A scenario made ready to run: its guest, its daemon, the shared memory at the start."""
+"""A scenario made ready to run: its guest and what that asks of xenstore, its daemon, the shared
+memory at the start."""
 
 from __future__ import annotations
 
@@ -13,15 +14,49 @@ from guestsim.execute import Image as ScheduledImage
 from guestsim.machine.guest import Guest, Stage
 from guestsim.machine.image import Image, load_image
 from guestsim.machine.images import find_image
+from guestsim.machine.profile import DEVICES, Bar, BarKind, PciFunction, Profile
 from guestsim.machine.string_stores import StringStores
-from guestsim.runner.platform import profile_of
-from guestsim.runner.requests import requests_of_firmware, requests_of_frontend, toolstack_store
-from guestsim.scenario import Daemon, Ring, Scenario, StringOrder, Wakes
+from guestsim.scenario import (
+    Daemon,
+    Device,
+    Ring,
+    Scenario,
+    StringOrder,
+    parse_device,
+    parse_memory,
+    parse_xen,
+)
 from guestsim.scenario import Stage as ScenarioStage
 from guestsim.trace import Actor, shared
 from guestsim.xenstore import build_store
 
-__all__ = ["Setup", "initial_memory", "requests_of", "set_up"]
+__all__ = [
+    "Setup",
+    "initial_memory",
+    "profile_of",
+    "requests_of",
+    "requests_of_firmware",
+    "requests_of_frontend",
+    "set_up",
+]
+
+_VBD = "device/vbd/51712"
+"""The first disk, xvda: major 202, minor 0 (docs/man/xen-vbd-interface.7.pandoc)."""
+
+_TOOLSTACK = {
+    f"{_VBD}/backend": "/local/domain/0/backend/vbd/1/51712",
+    f"{_VBD}/backend-id": "0",
+    f"{_VBD}/virtual-device": "51712",
+    f"{_VBD}/state": "1",
+}
+"""As libxl writes a disk's frontend (tools/libs/light/libxl_device.c)."""
+
+_KINDS = {
+    "io": BarKind.IO,
+    "memory": BarKind.MEMORY,
+    "memory64": BarKind.MEMORY_64,
+    "prefetchable": BarKind.PREFETCHABLE,
+}
 
 
 @dataclass(frozen=True)
@@ -68,17 +103,16 @@ def set_up(scenario: Scenario, images: Mapping[str, Path] | None = None) -> Setu
     guest = Guest(stages, scenario.ring.port, profile_of(scenario), scenario.boot.budget)
     guest.mark_strings = scenario.search.string_stores is StringOrder.ANY_ORDER
     model = scenario.daemon.model
-    mistake = scenario.daemon.mistake
     config = DaemonConfig(
         port=scenario.ring.port,
         features=scenario.daemon.server_features,
-        wakes="any" if scenario.daemon.wakes is Wakes.ANY else "event",
+        wakes=scenario.daemon.wakes,
         # A page whose `connection` is 1 before the guest runs waits for its introduction.
         introduce=bool(scenario.ring.connection),
         drop_layers=scenario.daemon.drop_layers,
-        mistake=None if mistake is None else mistake.value,
+        mistake=scenario.daemon.mistake,
     )
-    daemon = make(model, config, build_store(toolstack_store(scenario.store)))
+    daemon = make(model, config, build_store(_toolstack_store(scenario.store)))
     return Setup(
         guest,
         daemon,
@@ -87,6 +121,36 @@ def set_up(scenario: Scenario, images: Mapping[str, Path] | None = None) -> Setu
         tuple(chain),
         {guest.name: guest.name, daemon.name: str(model)},
     )
+
+
+def profile_of(scenario: Scenario) -> Profile:
+    """The machine of `[platform]`. InputError where two functions stand at one address."""
+    platform = scenario.platform
+    version, subversion, extra = parse_xen(platform.xen)
+    functions: dict[int, PciFunction] = {}
+    for index, device in enumerate(platform.devices):
+        made = _function(device) if isinstance(device, Device) else DEVICES[device]
+        if made.devfn in functions:
+            address = f"{made.devfn >> 3:02x}.{made.devfn & 7}"
+            raise InputError(
+                f"{scenario.name}: platform.devices[{index}]: there is a function at {address} "
+                "already"
+            )
+        functions[made.devfn] = made
+    plain = Profile()
+    return Profile(
+        memory=parse_memory(platform.memory),
+        vcpus=platform.vcpus,
+        xen=(version, subversion),
+        extra_version=extra or plain.extra_version,
+        devices=tuple(functions[devfn] for devfn in sorted(functions)),
+    )
+
+
+def _function(device: Device) -> PciFunction:
+    parsed = parse_device(device)
+    bars = tuple(Bar(number, _KINDS[kind], size) for number, kind, size in parsed.registers)
+    return PciFunction(parsed.devfn, parsed.vendor, parsed.device, parsed.class_code, bars=bars)
 
 
 def initial_memory(ring: Ring, daemon: Daemon) -> bytes:
@@ -136,3 +200,30 @@ def requests_of(scenario: Scenario, stage: ScenarioStage) -> tuple[str, ...]:
     if stage.name == "frontend":
         return requests_of_frontend(scenario.store)
     return requests_of_firmware(scenario.store)
+
+
+def _toolstack_store(store: Mapping[str, str]) -> dict[str, str]:
+    """The scenario's store, with the disk that the toolstack gave the guest, unless the scenario
+    says something else about it."""
+    return {**_TOOLSTACK, **store}
+
+
+def requests_of_firmware(store: Mapping[str, str]) -> tuple[str, ...]:
+    """What firmware asks by default: everything that the scenario put under `hvmloader/` and
+    `platform/`, at least which BIOS to load."""
+    keys = [key for key in store if key.startswith(("hvmloader/", "platform/"))]
+    return tuple(f"read {key}={store[key]}" for key in keys) or ("read hvmloader/bios",)
+
+
+def requests_of_frontend(store: Mapping[str, str]) -> tuple[str, ...]:
+    """What a PV block frontend does at boot: it reads its backend, writes its ring's details and
+    its state, and reads the state back (xen/include/public/io/blkif.h)."""
+    known = _toolstack_store(store)
+    return (
+        f"read {_VBD}/backend={known[f'{_VBD}/backend']}",
+        f"read {_VBD}/backend-id={known[f'{_VBD}/backend-id']}",
+        f"write {_VBD}/ring-ref=8",
+        f"write {_VBD}/event-channel=5",
+        f"write {_VBD}/state=3",
+        f"read {_VBD}/state=3",
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from guestsim.errors import InputError
-from guestsim.runner.options import Options
+from guestsim.runner.control import Options
 from guestsim.runner.searched import search
 from guestsim.runner.setup import requests_of, set_up
 from guestsim.scenario import Scenario, Stage

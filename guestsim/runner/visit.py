@@ -11,6 +11,8 @@ state, and ends its poll, as it does in the real one.
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -19,30 +21,30 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from guestsim.abi.xs_wire import XENSTORE_RING_SIZE, Interface
 from guestsim.daemon import VISITS, GeneratorActor, Visits
+from guestsim.daemon.words import request_note
 from guestsim.errors import InputError, InternalError
-from guestsim.execute import Execution, Schedule, TsoExecution, execute, fair, replay
+from guestsim.execute import Execution, Schedule, fair, replay
 from guestsim.execute.replay import describe
-from guestsim.runner.asked import Asked
-from guestsim.runner.enter import Enter
-from guestsim.runner.once import with_hints
+from guestsim.runner.once import execute_once
 from guestsim.runner.setup import Setup
 from guestsim.runner.strategy import scripted
-from guestsim.runner.watch import rule_observer
 from guestsim.scenario import Scenario
 from guestsim.scenario import Strategy as StrategyName
 from guestsim.serve import Hub, Listener, Server, listen
 from guestsim.serve.hub import FIRST_KEY
 from guestsim.serve.words import trace_line
-from guestsim.trace import Event
+from guestsim.trace import Event, Kind, shared
 from guestsim.trace.events import Matcher, parse_event
-from guestsim.trace.memory_model import MemoryModel
 from guestsim.trace.results import Run
-from guestsim.xenstore import Dialect, Message, Outgoing, ServerState
+from guestsim.xenstore import Dialect, Message, Outgoing, Parser, ServerState
 
-__all__ = ["Change", "Visit", "visiting"]
+__all__ = ["Asked", "Change", "Visit", "stop_event", "visiting"]
 
 Say = Callable[[str], None]
+
+_PROD = shared.RING + int(Interface.REQ_PROD)
 
 
 class Change(NamedTuple):
@@ -101,7 +103,7 @@ class Visit:
     """The stops of one execution."""
 
     def __init__(self, listener: Listener, event: str | None, say: Say) -> None:
-        self._matcher = None if event is None else _matcher(event)
+        self._matcher = None if event is None else stop_event(event)
         self._asked = Asked(b"")
         self._word = 0
         """Of the field that the event is about: its value after the last step."""
@@ -155,16 +157,12 @@ class Visit:
                 fair(execution, "the schedule stops here")
             self._at_the_end(execution)
 
-        engine = TsoExecution if schedule.memory_model == MemoryModel.TSO else Execution
-        run = execute(
+        return execute_once(
             strategy,
-            setup.actors,
-            setup.memory,
-            rule_observer(),
-            max_ops=scenario.search.max_ops,
-            engine=engine,
+            setup,
+            scenario.search.max_ops,
+            memory_model=schedule.memory_model,
         )
-        return with_hints(run, setup)
 
     def _attend(self, execution: Execution, setup: Setup, scenario: Scenario) -> None:
         assert isinstance(setup.daemon, GeneratorActor)
@@ -250,8 +248,81 @@ class Visit:
         return self._hub
 
 
-def _matcher(event: str) -> Matcher:
+def stop_event(event: str) -> Matcher:
+    """The events that `--stop-at` names."""
     try:
         return parse_event(event)
     except InputError as error:
         raise InputError(f"--stop-at: {error}") from None
+
+
+class Asked:
+    """What the guest asks of xenstore, seen on the request ring while an execution goes on.
+
+    `memory` is the shared memory at the start.
+    """
+
+    def __init__(self, memory: bytes | bytearray) -> None:
+        self._prod = shared.load(memory, _PROD, 4)
+        self._parser = Parser()
+
+    def see(self, event: Event, memory: bytearray) -> str | None:
+        """The request that this event has made whole, in words; None for any other event.
+        `memory` is the shared memory after it."""
+        op = event.op
+        if op.kind is not Kind.STORE or not op.address <= _PROD < op.address + op.size:
+            return None
+        old, self._prod = self._prod, shared.load(memory, _PROD, 4)
+        length = (self._prod - old) % (1 << 32)
+        if event.actor != "guest" or length > XENSTORE_RING_SIZE:
+            self._parser = Parser()  # a reset, by whoever: nothing of what came before counts
+            return None
+        data = bytes(
+            memory[shared.RING + Interface.REQ + (old + at) % XENSTORE_RING_SIZE]
+            for at in range(length)
+        )
+        self._parser, messages = self._parser.feed(data)
+        if self._parser.overlong is not None:
+            self._parser = Parser()
+        return request_note(messages[-1].encode()) if messages else None
+
+
+class Enter:
+    """A person presses Enter: lines of standard input, of which only the number matters.
+
+    InputError where nobody could press it.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._lines = 0
+        self._news = asyncio.Event()
+        self.ended = False
+        """Nobody will press it any more."""
+        try:
+            self._file = sys.stdin.fileno()
+            loop.add_reader(self._file, self._read)
+        except (OSError, ValueError):
+            loop.close()
+            raise InputError(
+                "--socket: Enter is read from standard input, which is no terminal or pipe here"
+            ) from None
+
+    def close(self) -> None:
+        """Listen no more."""
+        self._loop.remove_reader(self._file)
+
+    async def pressed(self) -> None:
+        """Wait for a line, or the end of the input."""
+        while not (self._lines or self.ended):
+            self._news.clear()
+            await self._news.wait()
+        self._lines -= not self.ended
+
+    def _read(self) -> None:
+        data = os.read(self._file, 4096)
+        self._lines += data.count(b"\n")
+        if not data:
+            self.ended = True
+            self._loop.remove_reader(self._file)
+        self._news.set()

@@ -1,18 +1,50 @@
-"""Where schedules of witnesses are written, and how they name their scenario."""
+"""Schedules of executions: made, named after what they witness, and written."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
+from guestsim import __version__
 from guestsim.errors import InputError
-from guestsim.execute import Schedule
+from guestsim.execute import Schedule, schedule_of
 from guestsim.execute import save_schedule as write
+from guestsim.runner.setup import Setup
+from guestsim.runner.strategy import SAMPLED
 from guestsim.scenario import Scenario
+from guestsim.trace.results import Run
 
-__all__ = ["save_schedule", "witness_path"]
+__all__ = ["save_schedule", "schedule_for", "witness_path", "write_witness"]
+
+
+def schedule_for(run: Run, scenario: Scenario, setup: Setup, number: int = 0) -> Schedule:
+    """The schedule of `run`, which is sample `number` where the scenario is sampled; without the
+    scenario's path."""
+    sampled_one = scenario.search.strategy in SAMPLED
+    return schedule_of(
+        run,
+        scenario="",
+        images=setup.scheduled_images,
+        strategy=str(scenario.search.strategy),
+        seed=scenario.search.seed + number if sampled_one else None,
+        title=scenario.title,
+        guestsim=__version__,
+    )
+
+
+def write_witness(
+    folder: Path | None, scenario: Scenario, what: str, schedule: Callable[[], Schedule]
+) -> str | None:
+    """Write the schedule that shows `what` (an outcome or a rule); its path, None where there is no
+    folder to write to."""
+    if folder is None:
+        return None
+    path = witness_path(folder, scenario, what)
+    save_schedule(schedule(), scenario, path)
+    return str(path)
 
 
 def witness_path(folder: Path, scenario: Scenario, what: str) -> Path:

@@ -1,6 +1,6 @@
 """Scenario files: TOML to typed models."""
 
-from guestsim.scenario.grammar import KINDS, PLACES, Request, Until, parse_request, parse_until
+from guestsim.scenario.grammar import Request, parse_request
 from guestsim.scenario.json_schema import schema
 from guestsim.scenario.loading import find, load, load_one
 from guestsim.scenario.models import (
@@ -9,13 +9,10 @@ from guestsim.scenario.models import (
     RULES,
     Boot,
     Daemon,
-    DaemonModel,
     Expect,
     Feature,
     Frequency,
     Judgement,
-    MemoryModel,
-    Mistake,
     Ring,
     Rules,
     Runner,
@@ -25,7 +22,6 @@ from guestsim.scenario.models import (
     Step,
     Strategy,
     StringOrder,
-    Wakes,
 )
 from guestsim.scenario.platform import (
     Device,
@@ -35,25 +31,19 @@ from guestsim.scenario.platform import (
     parse_memory,
     parse_xen,
 )
-from guestsim.scenario.spelling import hint
 
 __all__ = [
     "DEFAULT_STRATEGY",
-    "KINDS",
     "OUTCOMES",
-    "PLACES",
     "RULES",
     "Boot",
     "Daemon",
-    "DaemonModel",
     "Device",
     "DeviceName",
     "Expect",
     "Feature",
     "Frequency",
     "Judgement",
-    "MemoryModel",
-    "Mistake",
     "Platform",
     "Request",
     "Ring",
@@ -65,16 +55,12 @@ __all__ = [
     "Step",
     "Strategy",
     "StringOrder",
-    "Until",
-    "Wakes",
     "find",
-    "hint",
     "load",
     "load_one",
     "parse_device",
     "parse_memory",
     "parse_request",
-    "parse_until",
     "parse_xen",
     "schema",
 ]

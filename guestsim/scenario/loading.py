@@ -14,11 +14,12 @@ import msgspec
 from msgspec.structs import replace
 
 from guestsim.errors import InputError
-from guestsim.scenario.models import MemoryModel, Scenario, ScenarioFile, Sections
-from guestsim.scenario.problem import Key, Problem, escaped, key_path, printable, quoted
+from guestsim.scenario.models import MemoryModels, Scenario, ScenarioFile, Sections
+from guestsim.scenario.problem import Key, Problem, key_path
 from guestsim.scenario.sense import OPTIONS, check_line, check_name, check_sense
 from guestsim.scenario.shape import check_shape
-from guestsim.scenario.spelling import hint
+from guestsim.trace.spelling import hint
+from guestsim.trace.text import escaped, printable, quoted
 
 __all__ = ["find", "load", "load_one", "read_toml"]
 
@@ -178,12 +179,13 @@ def _each_model(scenarios: tuple[Scenario, ...]) -> tuple[Scenario, ...]:
     """`sc+tso` is two scenarios, each like a variant of its own."""
     found: list[Scenario] = []
     for scenario in scenarios:
-        if scenario.search.memory_model is not MemoryModel.BOTH:
+        models = scenario.search.memory_model.each
+        if len(models) == 1:
             found.append(scenario)
             continue
-        for model in (MemoryModel.SC, MemoryModel.TSO):
+        for model in models:
             variant = "-".join(filter(None, (scenario.variant, model)))
-            search = replace(scenario.search, memory_model=model)
+            search = replace(scenario.search, memory_model=MemoryModels(model))
             title = f"{scenario.title}, under {model}"
             found.append(replace(scenario, search=search, variant=variant, title=title))
     names = [scenario.variant for scenario in found]

@@ -14,21 +14,21 @@ import msgspec
 from msgspec import Meta
 
 from guestsim.abi.xs_wire import ServerFeature
-from guestsim.scenario.grammar import Until, parse_until
 from guestsim.scenario.platform import Platform
+from guestsim.trace.daemons import DaemonModel, Mistake, Wakes
+from guestsim.trace.events import Matcher, parse_event
+from guestsim.trace.memory_model import MemoryModel
 
 __all__ = [
     "DEFAULT_STRATEGY",
     "RULES",
     "Boot",
     "Daemon",
-    "DaemonModel",
     "Expect",
     "Feature",
     "Frequency",
     "Judgement",
-    "MemoryModel",
-    "Mistake",
+    "MemoryModels",
     "Ring",
     "Rules",
     "Runner",
@@ -41,18 +41,9 @@ __all__ = [
     "Strategy",
     "StringOrder",
     "Variant",
-    "Wakes",
 ]
 
 U32_MAX = 0xFFFF_FFFF
-
-
-class DaemonModel(StrEnum):
-    """Which xenstored stands on the other side."""
-
-    XENSTORED = "xenstored"
-    OXENSTORED = "oxenstored"
-    RFC_V2 = "rfc-v2"
 
 
 class Feature(StrEnum):
@@ -62,22 +53,6 @@ class Feature(StrEnum):
     ERROR = "error"
     WATCH_DEPTH = "watch-depth"
     DOMID_ANY = "domid-any"
-
-
-class Wakes(StrEnum):
-    """What ends the daemon's sleep."""
-
-    ANY = "any"
-    EVENT = "event"
-
-
-class Mistake(StrEnum):
-    """What the daemon gets wrong in closing the ring."""
-
-    CLEARS_EARLY = "clears-early"
-    LOOKS_LATE = "looks-late"
-    NO_SIGNAL = "no-signal"
-    NEVER_CLEARS = "never-clears"
 
 
 class Strategy(StrEnum):
@@ -90,13 +65,18 @@ class Strategy(StrEnum):
     PCT = "pct"
 
 
-class MemoryModel(StrEnum):
-    """Sequential consistency, or x86's total store order."""
+class MemoryModels(StrEnum):
+    """The memory models under which a file is searched."""
 
-    SC = "sc"
-    TSO = "tso"
+    SC = MemoryModel.SC.value
+    TSO = MemoryModel.TSO.value
     BOTH = "sc+tso"
     """Two scenarios, one for each."""
+
+    @property
+    def each(self) -> tuple[MemoryModel, ...]:
+        """Them, one by one."""
+        return tuple(MemoryModel(name) for name in self.split("+"))
 
 
 class StringOrder(StrEnum):
@@ -285,9 +265,9 @@ class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     ] = 1
 
     @property
-    def event(self) -> Until | None:
+    def event(self) -> Matcher | None:
         """`until`, parsed; None where the step has none."""
-        return None if self.until is None else parse_until(self.until)
+        return None if self.until is None else parse_event(self.until)
 
 
 class Search(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -295,8 +275,8 @@ class Search(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
     strategy: Annotated[Strategy, Meta(description="How executions are chosen.")] = DEFAULT_STRATEGY
     memory_model: Annotated[
-        MemoryModel, Meta(description="In which order stores become visible.")
-    ] = MemoryModel.SC
+        MemoryModels, Meta(description="In which order stores become visible.")
+    ] = MemoryModels.SC
     string_stores: Annotated[
         StringOrder,
         Meta(description="The same for the stores of one string instruction (rep stos, rep movs)."),

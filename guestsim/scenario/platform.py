@@ -9,8 +9,9 @@ from typing import Annotated, Final, NamedTuple
 import msgspec
 from msgspec import Meta
 
-from guestsim.scenario.grammar import GrammarError
-from guestsim.scenario.problem import Key, quoted
+from guestsim.errors import InputError
+from guestsim.scenario.problem import Key
+from guestsim.trace.text import quoted
 
 __all__ = [
     "Device",
@@ -27,8 +28,8 @@ __all__ = [
 _UNITS: Final = {"bytes": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 _LEAST_MEMORY, _MOST_MEMORY = 4 << 20, 2 << 30
 _PAGE: Final = 4096
-_SIZE = re.compile(r"(\d{1,9}) ?(bytes|KiB|MiB|GiB)")
-_XEN = re.compile(r"(\d{1,2})\.(\d{1,3})(\.[0-9A-Za-z.+-]{1,14})?")
+_SIZE = re.compile(r"([0-9]{1,9}) ?(bytes|KiB|MiB|GiB)")
+_XEN = re.compile(r"([0-9]{1,2})\.([0-9]{1,3})(\.[0-9A-Za-z.+-]{1,14})?")
 _ADDRESS = re.compile(r"(?:00:)?([0-9a-f]{2})\.([0-7])")
 _IDENTITY = re.compile(r"([0-9a-f]{4}):([0-9a-f]{4})")
 _CLASS = re.compile(r"[0-9a-f]{4}(?:[0-9a-f]{2})?")
@@ -78,7 +79,7 @@ class Platform(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     ] = (DeviceName.I440FX, DeviceName.PIIX3_ISA, DeviceName.PIIX4_PM)
 
 
-class PartError(GrammarError):
+class PartError(InputError):
     """A string in a table does not follow its grammar; `part` is its key in the table."""
 
     def __init__(self, message: str, *part: str | int) -> None:
@@ -110,7 +111,7 @@ class Function(NamedTuple):
 def _parse_size(text: str) -> int:
     match = _SIZE.fullmatch(text)
     if match is None:
-        raise GrammarError(f'{quoted(text)} is no size; write one as "64 MiB"')
+        raise InputError(f'{quoted(text)} is no size; write one as "64 MiB"')
     return int(match[1]) * _UNITS[match[2]]
 
 
@@ -118,9 +119,9 @@ def parse_memory(text: str) -> int:
     """Bytes of RAM."""
     size = _parse_size(text)
     if not _LEAST_MEMORY <= size <= _MOST_MEMORY:
-        raise GrammarError(f"{quoted(text)} is not between 4 MiB and 2 GiB")
+        raise InputError(f"{quoted(text)} is not between 4 MiB and 2 GiB")
     if size % _PAGE:
-        raise GrammarError(f"{quoted(text)} is not a whole number of pages of 4 KiB")
+        raise InputError(f"{quoted(text)} is not a whole number of pages of 4 KiB")
     return size
 
 
@@ -128,7 +129,7 @@ def parse_xen(text: str) -> tuple[int, int, str]:
     """(version, subversion, what follows it)."""
     match = _XEN.fullmatch(text)
     if match is None:
-        raise GrammarError(f'{quoted(text)} is no version of Xen; write one as "4.17"')
+        raise InputError(f'{quoted(text)} is no version of Xen; write one as "4.17"')
     return int(match[1]), int(match[2]), match[3] or ""
 
 
@@ -163,7 +164,7 @@ def _register(text: str, index: int) -> tuple[str, int]:
     match = _match(_REGISTER, text, part, 'KIND SIZE, as "io 64 bytes" or "memory 128 KiB"')
     try:
         size = _parse_size(match[2])
-    except GrammarError as error:
+    except InputError as error:
         raise PartError(str(error), *part) from None
     least, most = (4, 256) if match[1] == "io" else (16, 1 << 30)
     if size & size - 1 or not least <= size <= most:

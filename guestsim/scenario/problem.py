@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import re
 from datetime import date, time
 
-__all__ = ["Key", "Problem", "escaped", "key_path", "printable", "quoted", "show"]
+from guestsim.trace.text import quoted
+
+__all__ = ["Key", "Problem", "key_path", "show"]
 
 Key = tuple[str | int, ...]
 """Where in a file: table keys and list indices, from the outside in."""
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _LONGEST = 72
-"""Characters of the user's own text that a message repeats."""
+"""Characters of a part that may stand without quotes."""
 
 
 class Problem(Exception):  # noqa: N818 (becomes an InputError once the file's name is known)
@@ -23,24 +24,6 @@ class Problem(Exception):  # noqa: N818 (becomes an InputError once the file's n
         super().__init__(message)
         self.key = key
         self.message = message
-
-
-def escaped(text: str) -> str:
-    """`text` on one line: characters that do not print are written as escapes."""
-    return "".join(
-        character if character.isprintable() else ascii(character)[1:-1] for character in text
-    )
-
-
-def printable(text: str) -> str:
-    """`text` on one line, and cut where it is long."""
-    return escaped(text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…")
-
-
-def quoted(text: str) -> str:
-    """`text` in double quotes, as TOML would have it, on one line."""
-    inside = json.dumps(text[: _LONGEST + 1], ensure_ascii=False)[1:-1]
-    return f'"{printable(inside)}"'
 
 
 def key_path(key: Key) -> str:

@@ -10,23 +10,21 @@ import re
 from collections import Counter
 from typing import Any, Final
 
+from guestsim.errors import InputError
 from guestsim.scenario.grammar import (
-    GrammarError,
     check_path,
     check_value,
     parse_request,
-    parse_until,
 )
 from guestsim.scenario.models import (
     OUTCOMES,
     Boot,
     Daemon,
-    DaemonModel,
     Expect,
     Feature,
     Frequency,
     Judgement,
-    MemoryModel,
+    MemoryModels,
     Runner,
     Scenario,
     Search,
@@ -44,8 +42,11 @@ from guestsim.scenario.platform import (
     parse_memory,
     parse_xen,
 )
-from guestsim.scenario.problem import Key, Problem, printable, quoted
-from guestsim.scenario.spelling import hint
+from guestsim.scenario.problem import Key, Problem
+from guestsim.trace.daemons import DaemonModel
+from guestsim.trace.events import parse_event
+from guestsim.trace.spelling import hint
+from guestsim.trace.text import printable, quoted
 
 __all__ = ["OPTIONS", "check_line", "check_name", "check_sense"]
 
@@ -107,7 +108,7 @@ def _check_boot(boot: Boot) -> None:
         for line, request in enumerate(stage.requests or ()):
             try:
                 parse_request(request)
-            except GrammarError as error:
+            except InputError as error:
                 raise Problem((*key, "requests", line), str(error)) from None
 
 
@@ -123,7 +124,7 @@ def _check_platform(platform: Platform) -> None:
                 parse_device(device)
     except PartError as error:
         raise Problem((*key, *error.part), str(error)) from None
-    except GrammarError as error:
+    except InputError as error:
         raise Problem(key, str(error)) from None
 
 
@@ -146,7 +147,7 @@ def _check_store(store: dict[str, str]) -> None:
         try:
             check_path(path)
             check_value(value)
-        except GrammarError as error:
+        except InputError as error:
             raise Problem(("store", path), str(error)) from None
 
 
@@ -182,7 +183,7 @@ def _check_search(search: Search, boot: Boot) -> None:
     if search.strategy is Strategy.SCRIPT and not search.script:
         raise Problem(("search", "script"), 'strategy "script" needs a script of at least one step')
     one_by_one = (Strategy.SCRIPT, Strategy.RANDOM, Strategy.PCT)
-    if search.memory_model is not MemoryModel.SC and search.strategy in one_by_one:
+    if search.memory_model is not MemoryModels.SC and search.strategy in one_by_one:
         raise Problem(
             ("search", "memory_model"),
             f'"{search.memory_model}" is for exhaustive and bounded; {search.strategy} is under sc',
@@ -200,8 +201,8 @@ def _check_search(search: Search, boot: Boot) -> None:
 def _check_step(step: Step, stages: tuple[str, ...], key: Key) -> None:
     try:
         if step.until is not None:
-            parse_until(step.until)
-    except GrammarError as error:
+            parse_event(step.until)
+    except InputError as error:
         raise Problem((*key, "until"), str(error)) from None
     if step.stage is not None:
         if step.run is Runner.DAEMON:

@@ -16,8 +16,9 @@ from msgspec import inspect as mi
 
 from guestsim.errors import InternalError
 from guestsim.scenario.models import ScenarioFile
-from guestsim.scenario.problem import Key, Problem, key_path, printable, quoted, show
-from guestsim.scenario.spelling import hint
+from guestsim.scenario.problem import Key, Problem, key_path, show
+from guestsim.trace.spelling import hint
+from guestsim.trace.text import printable, quoted
 
 __all__ = ["check_shape"]
 

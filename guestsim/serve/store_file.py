@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from guestsim.errors import InputError
-from guestsim.scenario.grammar import GrammarError, check_path, check_value
+from guestsim.scenario.grammar import check_path, check_value
 from guestsim.scenario.loading import read_toml
-from guestsim.scenario.problem import Key, Problem, escaped, key_path, quoted, show
-from guestsim.scenario.spelling import hint
+from guestsim.scenario.problem import Key, Problem, key_path, show
+from guestsim.trace.spelling import hint
+from guestsim.trace.text import escaped, quoted
 from guestsim.xenstore import Store, build_store
 from guestsim.xenstore.store import EMPTY, TOOLS_ONLY
 
@@ -57,5 +58,5 @@ def _check(name: str, value: object, key: Key) -> None:
     try:
         check_path(name)
         check_value(value)
-    except GrammarError as error:
+    except InputError as error:
         raise Problem(key, str(error)) from None

@@ -1,12 +1,17 @@
-"""What one op gives and what it does to shared memory, over values: no actors, no schedule."""
+"""What one op gives and what it does to shared memory, over values: no actors, no schedule.
+
+The one place that says so: executions, searches, rules and reports all use it. Source:
+xen/common/event_2l.c (how an event sets pending, selector and upcall bits).
+"""
 
 from __future__ import annotations
 
 import struct
 
+from guestsim.abi.xen import SharedInfo, VcpuInfo
 from guestsim.errors import InternalError
-from guestsim.trace import shared
 from guestsim.trace.ops import Flag, Kind, Op
+from guestsim.trace.shared import SERVER, SHARED_INFO, load, store
 
 __all__ = ["apply", "ready", "result"]
 
@@ -19,6 +24,11 @@ _UNMASK = Kind.UNMASK
 _WAIT = Kind.WAIT
 _HALT = Kind.HALT
 _CHOOSE = Kind.CHOOSE
+
+_PENDING = SHARED_INFO + SharedInfo.evtchn_pending
+_MASK = SHARED_INFO + SharedInfo.evtchn_mask
+_UPCALL_PENDING = SHARED_INFO + SharedInfo.vcpu_info + VcpuInfo.evtchn_upcall_pending
+_SELECTOR = SHARED_INFO + SharedInfo.vcpu_info + VcpuInfo.evtchn_pending_sel
 
 # Twice as fast as `shared.load`, which has to do with any size.
 _UNPACK = {size: struct.Struct(code).unpack_from for size, code in ((1, "B"), (2, "<H"), (4, "<I"))}
@@ -50,7 +60,7 @@ def _load(memory: bytes | bytearray, op: Op) -> int:
         raise _outside(op)
     unpack = _UNPACK.get(size)
     if unpack is None:
-        return shared.load(memory, op.address, size)
+        return load(memory, op.address, size)
     value: int = unpack(memory, op.address)[0]
     return value
 
@@ -87,11 +97,54 @@ def apply(memory: bytearray, op: Op) -> bool:
     if kind is _RMW or kind is _FENCE or kind is _HALT or kind is _CHOOSE:
         return False
     if kind is _SEND:
-        return bool(shared.send(memory, op))
+        return _send(memory, op)
     if kind is _WAIT:
-        return bool(shared.take(memory, op) and op.flags & Flag.CONSUME)
+        return _take(memory, op)
     if kind is _UNMASK:
-        before = bytes(memory)
-        shared.unmask(memory, op)
-        return before != memory
+        return _unmask(memory, op)
     raise InternalError(f"{op!r}: no such kind of op")
+
+
+def _send(memory: bytearray, op: Op) -> bool:
+    """Set the pending bits of `op`. At the guest's end an unmasked event that was not pending also
+    raises the guest's upcall (xen/common/event_2l.c, evtchn_2l_set_pending)."""
+    before = _load(memory, op)
+    if before & op.value == op.value:
+        return False
+    store(memory, op.address, op.size, before | op.value)
+    if op.address < SERVER:
+        _upcall(memory, op)
+    return True
+
+
+def _take(memory: bytearray, op: Op) -> bool:
+    """End a WAIT: whoever consumes its event clears all its bits."""
+    if not op.flags & Flag.CONSUME:
+        return False
+    bits = _load(memory, op)
+    if not bits & op.value:
+        return False
+    store(memory, op.address, op.size, bits & ~op.value)
+    return True
+
+
+def _unmask(memory: bytearray, op: Op) -> bool:
+    """EVTCHNOP_unmask: clear the mask bit, then raise what was pending behind it."""
+    mask = op.address - _PENDING + _MASK
+    before = load(memory, mask, op.size)
+    if not before & op.value:
+        return False
+    store(memory, mask, op.size, before & ~op.value)
+    if _load(memory, op) & op.value:
+        _upcall(memory, op)
+    return True
+
+
+def _upcall(memory: bytearray, op: Op) -> None:
+    """Set the selector's bit and the upcall bit of vcpu 0, unless the event is masked."""
+    if load(memory, op.address - _PENDING + _MASK, op.size) & op.value:
+        return
+    word = (op.address - _PENDING) // 4
+    (selector,) = struct.unpack_from("<I", memory, _SELECTOR)
+    struct.pack_into("<I", memory, _SELECTOR, selector | 1 << word)
+    memory[_UPCALL_PENDING] = 1

@@ -1,10 +1,10 @@
-"""Events by name, as scripts write them: `KIND PLACE [= VALUE]`."""
+"""Events by name: `KIND PLACE[ = VALUE]`, the one language in which scenario files, scripts and
+`--stop-at` say at which event something ends.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from difflib import get_close_matches
 from functools import cache
 
 import msgspec
@@ -13,17 +13,21 @@ from guestsim.errors import InputError
 from guestsim.trace import Event, Kind, Op
 from guestsim.trace.memory_model import overlay
 from guestsim.trace.shared import SHARED_SIZE, field, load
+from guestsim.trace.spelling import one_of
+from guestsim.trace.text import quoted
 
-__all__ = ["Matcher", "nearest", "parse_event"]
+__all__ = ["KINDS", "Matcher", "parse_event", "parse_number", "places"]
 
 # A CHOOSE does nothing that anybody could wait for.
 _KINDS = {kind.name.lower(): kind for kind in Kind if kind is not Kind.CHOOSE}
+
+KINDS = tuple(_KINDS)
+"""How an event begins: what its op does."""
+
 _NEED_PLACE = frozenset({Kind.LOAD, Kind.STORE, Kind.RMW})
 _NO_PLACE = frozenset({Kind.FENCE, Kind.HALT})
 _EVENTS = frozenset({Kind.SEND, Kind.WAIT})
-_GRAMMAR = re.compile(r"(\S+)(?:\s+([^\s=]+))?(?:\s*=\s*(\S+))?")
 _NUMBER = re.compile(r"0x[0-9a-fA-F]{1,32}|0|[1-9][0-9]{0,37}")
-"""As in scenario files (`guestsim.scenario.grammar`)."""
 _WORD = 4
 
 
@@ -88,51 +92,61 @@ class Matcher(msgspec.Struct, frozen=True):
 
 
 def parse_event(text: str) -> Matcher:
-    """Parse `KIND PLACE [= VALUE]`; a mistake is an `InputError` that names the nearest word.
+    """The events that `KIND PLACE[ = VALUE]` means.
 
-    KIND is load, store, rmw, fence, send, unmask, wait or halt. PLACE is the name of a field of
-    shared memory: needed for load, store and rmw, possible for send, unmask and wait, and not
-    for fence and halt. The store half of an rmw is a store as well. VALUE is a decimal or 0x
-    number; of a send or wait it is 0 or 1, and unmask has none.
+    load, store and rmw need a place; send, wait and unmask may have one; halt and fence have none.
+    The store half of an rmw is a store as well. A value is a number (`parse_number`) and needs a
+    place; for send and wait it is 0 or 1, and unmask has none. InputError: one sentence on the
+    first mistake, with the nearest word; where the text stands the caller knows.
     """
-    match = _GRAMMAR.fullmatch(text.strip())
-    if match is None:
-        raise InputError(f"{text!r} is not an event: expected KIND PLACE [= VALUE]")
-    word, place, number = match.groups()
-    kind = _KINDS.get(word)
-    if kind is None:
-        raise InputError(f"{text!r}: unknown kind {word!r}{nearest(word, _KINDS)}")
-    if place is None:
-        if kind in _NEED_PLACE:
-            raise InputError(f"{text!r}: {word} needs a place, for example {word} req_prod")
-        if number is not None:
-            raise InputError(f"{text!r}: a value needs a place")
-        return Matcher(kind)
-    if kind in _NO_PLACE:
-        raise InputError(f"{text!r}: {word} has no place")
-    if place not in _places():
-        raise InputError(f"{text!r}: unknown place {place!r}{nearest(place, _places())}")
-    if number is None:
+    if not text.isprintable():
+        raise InputError(f"an event is words with spaces in between, not {quoted(text)}")
+    left, equals, right = text.partition("=")
+    word, *rest = left.split() or [""]
+    if not word:
+        raise InputError("an event begins with its kind: " + ", ".join(KINDS))
+    kind = _KINDS[one_of(word, KINDS)]
+    if len(rest) > 1:
+        raise InputError(f"one place after {word}, not {quoted(' '.join(rest))}")
+    if rest and kind in _NO_PLACE:
+        raise InputError(f"{word} has no place, but here stands {quoted(rest[0])}")
+    if not rest and kind in _NEED_PLACE:
+        raise InputError(f"{word} needs a place after it, for example {word} req_prod")
+    place = _parse_place(rest[0]) if rest else None
+    if not equals:
         return Matcher(kind, place)
     if kind not in _NEED_PLACE | _EVENTS:
-        raise InputError(f"{text!r}: {word} has no value")
-    if _NUMBER.fullmatch(number) is None:
-        raise InputError(f"{text!r}: {number!r} is not a value (decimal, or 0x…)")
-    value = int(number, 16) if number.startswith("0x") else int(number)
+        raise InputError(f"{word} has no value, but here stands {quoted('=' + right)}")
+    if place is None:
+        raise InputError(f"a value needs a place, for example {word} server_pending = 1")
+    value = parse_number(right.strip())
     if kind in _EVENTS and value > 1:
-        raise InputError(f"{text!r}: the value of a {word} is 0 or 1, not {value}")
+        raise InputError(f"the value of a {word} is 0 or 1, not {value}")
     return Matcher(kind, place, value)
 
 
-def nearest(word: str, words: Iterable[str]) -> str:
-    """` (did you mean 'x'?)`, or the choices where no word is near."""
-    known = list(words)
-    close = get_close_matches(word, known, 1)
-    return f" (did you mean {close[0]!r}?)" if close else f" (one of {', '.join(known)})"
+def parse_number(text: str) -> int:
+    """A decimal number without leading zeroes, or a hexadecimal one with `0x`, in ASCII digits and
+    of at most 128 bits or so. InputError where it is none."""
+    if _NUMBER.fullmatch(text) is None:
+        raise InputError(f"{quoted(text)} is not a value (decimal, or 0x…)")
+    return int(text, 16) if text.startswith("0x") else int(text)
+
+
+def _parse_place(word: str) -> str:
+    name, bracket, _ = word.partition("[")
+    if bracket and name in places():
+        raise InputError(f"{quoted(word)}: a place is a whole field; write {quoted(name)}")
+    return one_of(word, places())
+
+
+def places() -> tuple[str, ...]:
+    """The names of the fields of shared memory (`guestsim.trace.shared.field`), by address."""
+    return tuple(_spans())
 
 
 @cache
-def _places() -> dict[str, frozenset[int]]:
+def _spans() -> dict[str, frozenset[int]]:
     spans: dict[str, list[int]] = {}
     for address in range(SHARED_SIZE):
         spans.setdefault(field(address), []).append(address)
@@ -140,4 +154,4 @@ def _places() -> dict[str, frozenset[int]]:
 
 
 def _addresses(place: str) -> frozenset[int]:
-    return _places()[place]
+    return _spans()[place]

@@ -10,16 +10,8 @@ from typing import Any
 
 from guestsim.abi.xs_wire import Interface
 from guestsim.trace import Actor, Burst, Event, Flag, Kind, Op
-from guestsim.trace.shared import (
-    SHARED_SIZE,
-    load,
-    pending_place,
-    ready,
-    send,
-    server_pending_place,
-    store,
-    take,
-)
+from guestsim.trace.effects import apply, ready, result
+from guestsim.trace.shared import SHARED_SIZE, load, pending_place, server_pending_place, store
 from guestsim.xenstore import Message, Parser
 
 PORT = 2
@@ -66,19 +58,11 @@ class Link:
         return event
 
     def _perform(self, op: Op) -> int:
-        if op.kind is Kind.LOAD:
-            return load(self.memory, op.address, op.size)
-        if op.kind is Kind.STORE:
-            store(self.memory, op.address, op.size, op.value)
-            return op.value
-        if op.kind is Kind.SEND:
-            return send(self.memory, op)
+        value = result(self.memory, op)
         if op.kind is Kind.WAIT:
-            taken = take(self.memory, op)
-            assert taken or op.flags & Flag.SPURIOUS, "the daemon sleeps, and nothing wakes it"
-            return taken
-        assert op.kind is Kind.FENCE, op
-        return 0
+            assert value or op.flags & Flag.SPURIOUS, "the daemon sleeps, and nothing wakes it"
+        apply(self.memory, op)
+        return value
 
     def run(self, limit: int = 100_000) -> list[Event]:
         """Until the daemon sleeps or halts; the events of this run."""
@@ -116,7 +100,7 @@ class Guest:
 
     def notify(self) -> None:
         address, size, bits = server_pending_place()
-        send(self.memory, Op(Kind.SEND, address, size, bits))
+        apply(self.memory, Op(Kind.SEND, address, size, bits))
 
     def put(self, data: bytes) -> int:
         """As much of `data` as there is room for; does not notify."""
@@ -169,7 +153,7 @@ class Guest:
     def notified(self) -> bool:
         """Whether the guest's own event is pending; clears it."""
         address, size, bits = pending_place(PORT)
-        return bool(take(self.memory, Op(Kind.WAIT, address, size, bits, flags=Flag.CONSUME)))
+        return apply(self.memory, Op(Kind.WAIT, address, size, bits, flags=Flag.CONSUME))
 
 
 def words(events: list[Event], *, data: bool = True) -> list[str]:

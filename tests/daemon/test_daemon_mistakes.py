@@ -3,16 +3,14 @@ none: what differs is the mistake alone."""
 
 from __future__ import annotations
 
-from typing import get_args
-
 import pytest
 from daemon_link import PORT, Guest, Link, words
 
 from guestsim.abi.xs_wire import Interface
 from guestsim.abi.xs_wire import XsdSockmsgType as T
-from guestsim.daemon import DaemonConfig, Mistake, make
-from guestsim.scenario import Mistake as InScenarios
+from guestsim.daemon import DaemonConfig, make
 from guestsim.trace import Kind, Outcome
+from guestsim.trace.daemons import Mistake, Wakes
 from guestsim.xenstore import Message, build_store
 
 STORE = build_store({"abcde": "12345"})
@@ -24,7 +22,8 @@ LOOK = ["R req_cons", "R req_prod", "R connection"]
 
 def link(mistake: Mistake | None) -> tuple[Link, Guest]:
     """A daemon that has made its first pass and sleeps."""
-    made = Link(make("oxenstored", DaemonConfig(port=PORT, wakes="event", mistake=mistake), STORE))
+    config = DaemonConfig(port=PORT, wakes=Wakes.EVENT, mistake=mistake)
+    made = Link(make("oxenstored", config, STORE))
     made.run()
     made.events.clear()
     return made, Guest(made)
@@ -42,10 +41,6 @@ def closing(mistake: Mistake | None) -> list[str]:
     return words(made.run(), data=False)
 
 
-def test_scenarios_know_the_same_mistakes() -> None:
-    assert set(get_args(Mistake)) == {mistake.value for mistake in InScenarios}
-
-
 RIGHT = ["poll", *LOOK, "W16 req_cons", "fence", "W connection", "notify"]
 
 
@@ -54,7 +49,7 @@ def test_without_a_mistake() -> None:
 
 
 def test_clears_early() -> None:
-    assert closing("clears-early") == [
+    assert closing(Mistake.CLEARS_EARLY) == [
         "poll",
         *LOOK,
         "W connection",
@@ -66,7 +61,7 @@ def test_clears_early() -> None:
 
 def test_clears_early_when_the_buffers_are_filled() -> None:
     # What is left to race with is the one store of the indices.
-    made, guest = link("clears-early")
+    made, guest = link(Mistake.CLEARS_EARLY)
     ask_to_close(guest)
     made.run_until(Kind.STORE, Interface.CONNECTION)
     assert bytes(made.memory[: Interface.REQ_CONS]) == b"\xff" * 2048
@@ -79,14 +74,15 @@ def test_clears_early_when_the_buffers_are_filled() -> None:
 
 
 @pytest.mark.parametrize(
-    ("mistake", "missing"), [("no-signal", "notify"), ("never-clears", "W connection")]
+    ("mistake", "missing"),
+    [(Mistake.NO_SIGNAL, "notify"), (Mistake.NEVER_CLEARS, "W connection")],
 )
 def test_one_op_is_missing(mistake: Mistake, missing: str) -> None:
     assert closing(mistake) == [word for word in RIGHT if word != missing]
 
 
 def test_never_clears_comes_to_rest() -> None:
-    made, guest = link("never-clears")
+    made, guest = link(Mistake.NEVER_CLEARS)
     ask_to_close(guest)
     made.run()
     assert made.asleep
@@ -96,11 +92,11 @@ def test_never_clears_comes_to_rest() -> None:
 
 def test_looks_late_without_anything_on_the_ring_is_right() -> None:
     # It goes on with the pair that it holds, which is empty.
-    assert closing("looks-late") == [*RIGHT, "fence"]
+    assert closing(Mistake.LOOKS_LATE) == [*RIGHT, "fence"]
 
 
 def test_looks_late_reads_from_the_ring_that_it_has_reset() -> None:
-    made, guest = link("looks-late")
+    made, guest = link(Mistake.LOOKS_LATE)
     guest.put(REQUEST[:8])
     ask_to_close(guest)
     made.run_until(Kind.HALT, 0)
@@ -126,7 +122,7 @@ def test_looks_late_reads_from_the_ring_that_it_has_reset() -> None:
 
 
 def test_looks_late_writes_into_the_ring_that_it_has_reset() -> None:
-    made, guest = link("looks-late")
+    made, guest = link(Mistake.LOOKS_LATE)
     guest.put(REQUEST)
     guest.notify()
     made.run_until(Kind.LOAD, Interface.RSP_CONS)
@@ -139,7 +135,7 @@ def test_looks_late_writes_into_the_ring_that_it_has_reset() -> None:
 
 
 def test_a_mistake_in_closing_changes_nothing_before_a_close() -> None:
-    for mistake in (None, *get_args(Mistake)):
+    for mistake in (None, *Mistake):
         made, guest = link(mistake)
         assert guest.ask(T.XS_READ, b"abcde\0") == (Message(T.XS_READ, 7, 0, b"12345"),), mistake
         assert made.asleep

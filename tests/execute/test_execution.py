@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 
 import pytest
 from small_actors import (
@@ -300,6 +300,60 @@ def test_an_observer_sees_the_waits_that_never_end() -> None:
     assert [event.op.kind for event in run.events] == [Kind.STORE], "it is no event of the trace"
     assert seen == [("guest", Kind.STORE), ("guest", Kind.WAIT)]
     assert [(violation.rule, violation.step) for violation in run.violations] == [("sleeps", -1)]
+
+
+def by_steps(execution: Execution, actor: int) -> int:
+    first = execution.steps
+    while execution.enabled(actor):
+        execution.step(actor)
+    return execution.steps - first
+
+
+def in_one_go(execution: Execution, actor: int) -> int:
+    return execution.run_steps(actor, 99)
+
+
+def while_of_use(execution: Execution, actor: int) -> int:
+    return execution.run_busy(actor, 99)
+
+
+@pytest.mark.parametrize("move", [by_steps, in_one_go, while_of_use])
+@pytest.mark.parametrize("engine", [Execution, TsoExecution])
+def test_an_observer_sees_every_event_and_at_a_hang_each_blocked_wait_once(
+    engine: type[Execution], move: Callable[[Execution, int], int]
+) -> None:
+    """A FENCE, both halves of an RMW, a CHOOSE, stores in a row, whoever moves the actors how."""
+    seen: list[Event] = []
+
+    def observe(memory: bytearray, event: Event) -> None:
+        assert memory
+        seen.append(event)
+
+    lines = [
+        *(store(at, 1, 1) for at in range(4)),
+        fence(),
+        rmw(REQ_PROD),
+        locked(REQ_PROD, 5),
+        choose(),
+        send(),
+        store(REQ_PROD, 6),
+        wait(address=GUEST_PENDING),
+        halt(),
+    ]
+    daemon = [wait(Flag.CONSUME), load(REQ_PROD), wait(Flag.CONSUME), halt()]
+    execution = engine((Program("guest", lines), Program("daemon", daemon)), MEMORY, observe)
+    execution.start()
+    movers = range(len(execution.names))
+    while execution.end is None:
+        assert sum(move(execution, mover) for mover in movers), "nobody moves, and no hang"
+    assert execution.outcome is Outcome.HUNG
+    assert seen[:-2] == execution.events
+    own = [event.op.kind for event in seen if event.actor == "guest"]
+    assert own == [*(line.kind for line in lines[:-1])]
+    assert [(event.actor, event.op.kind, event.value) for event in seen[-2:]] == [
+        ("guest", Kind.WAIT, 0),
+        ("daemon", Kind.WAIT, 0),
+    ]
 
 
 def test_a_choice_takes_the_first_answer_unless_somebody_chooses() -> None:

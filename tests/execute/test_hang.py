@@ -30,7 +30,7 @@ from small_actors import (
 from guestsim.execute.execution import Execution
 from guestsim.execute.strategies import Strategy, execute, fair, pct, random_walk
 from guestsim.execute.tso import TsoExecution
-from guestsim.trace import Burst, Flag, Kind, Op, Outcome
+from guestsim.trace import Burst, Event, Flag, Kind, Op, Outcome
 from guestsim.trace.shared import SERVER
 
 STRATEGIES: list[Strategy] = [
@@ -83,6 +83,32 @@ def test_a_sleeper_that_finds_nothing_to_do_is_part_of_a_hang(strategy: Strategy
         "daemon sleeps with req_cons = 22, req_prod = 44"
     )
     assert len(run.events) < 200, "the round is recognised soon"
+
+
+@every_strategy
+@pytest.mark.parametrize("engine", [Execution, TsoExecution])
+@pytest.mark.parametrize("sleep", [wait(Flag.SPURIOUS | Flag.CONSUME), yields()])
+def test_who_sleeps_for_ever_has_been_seen_to_sleep(
+    strategy: Strategy, engine: type[Execution], sleep: Op
+) -> None:
+    """At a hang, the observer gets the waits of the blocked only. Of one that may end spuriously,
+    it has seen such an end, in the memory that stays."""
+    seen: list[tuple[str, Kind, bytes]] = []
+
+    def observe(memory: bytearray, event: Event) -> None:
+        seen.append((event.actor, event.op.kind, bytes(memory)))
+
+    actors = (
+        Program("guest", [store(REQ_CONS, 22), store(REQ_PROD, 44), wait(address=GUEST_PENDING)]),
+        Program("daemon", [sleep, load(REQ_PROD), Line(load(REQ_CONS), {22: 0, 0: 0}), halt()]),
+    )
+    run = execute(strategy, actors, MEMORY, observe, engine=engine)
+    assert run.outcome is Outcome.HUNG
+    final = seen[-1][2]
+    assert seen[-1] == ("guest", Kind.WAIT, final)
+    assert seen.count(("guest", Kind.WAIT, final)) == 1
+    assert ("daemon", Kind.WAIT, final) in seen
+    assert len(seen) == len(run.events) + 1
 
 
 @every_strategy

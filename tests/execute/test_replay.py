@@ -295,7 +295,9 @@ def test_another_outcome_is_refused() -> None:
 
 def test_an_unknown_actor_is_refused() -> None:
     schedule = with_steps(recorded(), ("guest", 2), ("deamon", 3))
-    assert refused(schedule) == "segment 2: no actor 'deamon' (did you mean 'daemon'?)"
+    assert refused(schedule) == (
+        'segment 2: "deamon" is not one of guest, daemon; did you mean "daemon"?'
+    )
 
 
 def test_digests_need_a_trace() -> None:

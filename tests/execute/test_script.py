@@ -261,12 +261,13 @@ def test_a_script_with_no_lines_is_the_fair_schedule() -> None:
         ),
         pytest.param(
             [ScriptStep("gest")],
-            "script step 1 (run gest): no actor 'gest' (did you mean 'guest'?)",
+            'script step 1 (run gest): run: "gest" is not one of guest, daemon; '
+            'did you mean "guest"?',
             id="actor",
         ),
         pytest.param(
             [ScriptStep("guest"), ScriptStep("guest", until="stor req_prod")],
-            "script step 2 (run guest until stor req_prod): until: 'stor req_prod': unknown kind",
+            'script step 2 (run guest until stor req_prod): until: "stor" is not one of load, ',
             id="until",
         ),
         pytest.param([ScriptStep("guest", until="halt", nth=0)], "nth counts from 1", id="nth"),

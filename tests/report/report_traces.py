@@ -21,6 +21,7 @@ from guestsim.trace import (
     Violation,
     shared,
 )
+from guestsim.trace.effects import apply, result
 from guestsim.trace.results import Run
 from guestsim.trace.wire import INDICES
 
@@ -56,15 +57,9 @@ class Tape:
         self.actor, self.site = actor, site
 
     def perform(self, op: Op, value: int = 0) -> int:
-        if op.kind in (Kind.LOAD, Kind.RMW):
-            value = shared.load(self.memory, op.address, op.size)
-        elif op.kind is Kind.STORE:
-            value = op.value
-            shared.store(self.memory, op.address, op.size, value)
-        elif op.kind is Kind.SEND:
-            value = shared.send(self.memory, op)
-        elif op.kind is Kind.WAIT:
-            value = shared.take(self.memory, op)
+        """`value`: the answer of a CHOOSE."""
+        value = value or result(self.memory, op)
+        apply(self.memory, op)
         self.events.append(Event(self.actor, op, value))
         if op.flags & Flag.LOCKED:
             return value  # an atomic is one step

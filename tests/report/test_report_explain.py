@@ -7,7 +7,7 @@ import pytest
 from report_traces import KEY, NAMES, SCENES, Guest, Tape, exchange, parties, torn_reset
 
 from guestsim.report.explain import sentence
-from guestsim.report.replay import replay
+from guestsim.report.ring_history import ring_history
 from guestsim.report.rows import rows
 from guestsim.report.tear import find_resets, find_tear, find_tears
 from guestsim.trace import Flag, Kind, Op, Outcome, Sample
@@ -80,12 +80,12 @@ def test_bad_indices_without_a_reset_are_no_tear() -> None:
     cons, prod = daemon.hold(), daemon.compare()
     end = daemon.give_up(cons, prod)
     run = tape.run(Outcome.REFUSED, end, "daemon")
-    assert find_tears(run, replay(run)) == ()
+    assert find_tears(run, ring_history(run)) == ()
 
 
 def test_the_tear_names_both_loads_and_the_reset() -> None:
     run = torn_reset()
-    tear = find_tear(run, replay(run))
+    tear = find_tear(run, ring_history(run))
     assert tear is not None
     loads = [run.events[held.step].op.address for held in (tear.held, tear.other)]
     assert loads == [INDICES["req_cons"], INDICES["req_prod"]]
@@ -114,8 +114,8 @@ def scene(before: bool) -> Run:
 @pytest.mark.parametrize("before", [False, True])
 def test_a_whole_reset_is_no_tear(before: bool) -> None:
     run = scene(before)
-    assert len(find_resets(run, replay(run))) == 1
-    assert find_tears(run, replay(run)) == ()
+    assert len(find_resets(run, ring_history(run))) == 1
+    assert find_tears(run, ring_history(run)) == ()
 
 
 def test_a_reset_that_changes_nothing_tears_nothing() -> None:
@@ -130,8 +130,8 @@ def test_a_reset_that_changes_nothing_tears_nothing() -> None:
         guest.zero(name)
     daemon.compare()
     run = tape.run(None, End(Outcome.HUNG, "budget"), "")
-    assert len(find_resets(run, replay(run))) == 1
-    assert find_tears(run, replay(run)) == ()
+    assert len(find_resets(run, ring_history(run))) == 1
+    assert find_tears(run, ring_history(run)) == ()
 
 
 def test_a_reset_by_atomics_is_a_reset() -> None:
@@ -157,13 +157,13 @@ def test_its_own_reset_tears_nothing() -> None:
     tape.store(INDICES["req_cons"], 0, 16)
     daemon.compare()
     run = tape.run(None, End(Outcome.HUNG, "budget"), "")
-    assert [reset.actor for reset in find_resets(run, replay(run))] == ["daemon"]
-    assert find_tears(run, replay(run)) == ()
+    assert [reset.actor for reset in find_resets(run, ring_history(run))] == ["daemon"]
+    assert find_tears(run, ring_history(run)) == ()
 
 
 def test_a_reset_begins_with_its_fill() -> None:
     run = torn_reset()
-    (reset,) = find_resets(run, replay(run))
+    (reset,) = find_resets(run, ring_history(run))
     first = run.events[reset.begin]
     assert (first.op.address, first.value) == (0, 0xFF)
     assert run.events[reset.begin - 1].op.kind is Kind.SEND
@@ -180,7 +180,7 @@ def test_a_move_right_before_the_reset_is_no_part_of_it() -> None:
     for name in INDICES:
         guest.zero(name)
     run = tape.run(None, End(Outcome.HUNG, "budget"), "")
-    (reset,) = find_resets(run, replay(run))
+    (reset,) = find_resets(run, ring_history(run))
     assert reset.begin == 2
     assert [name for _, name in reset.stores] == list(INDICES)
 
@@ -210,7 +210,7 @@ def test_values_that_are_no_tear_are_marked_where_they_were_loaded() -> None:
 
 def test_ordinary_traffic_has_no_reset() -> None:
     run = SCENES["answers"]()
-    assert find_resets(run, replay(run)) == ()
+    assert find_resets(run, ring_history(run)) == ()
 
 
 def test_a_check_that_passes_on_torn_values_is_found() -> None:

@@ -20,7 +20,7 @@ from report_traces import (
     torn_reset,
 )
 
-from guestsim.report.replay import Indices, replay
+from guestsim.report.ring_history import Indices, ring_history
 from guestsim.report.rows import Row, RowKind, rows
 from guestsim.report.tear import find_resets
 from guestsim.trace import MEANING, Flag, Kind, Op, Outcome, Violation, shared
@@ -431,5 +431,5 @@ def test_a_choice_does_not_cut_a_reset_in_two() -> None:
         tape.perform(Op(Kind.CHOOSE, value=2, site=tape.site), 1)
         tape.perform(Op(Kind.STORE, INDICES[name], 4, 0, tape.site))
     run = tape.run(Outcome.HUNG, End(Outcome.HUNG, "x"), "")
-    (reset,) = find_resets(run, replay(run))
+    (reset,) = find_resets(run, ring_history(run))
     assert len(reset.stores) == 4

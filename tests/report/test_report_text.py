@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guestsim.report.text import asciify, data_words, safe, shorten, signed, spoken
+from guestsim.report.text import asciify, data_words, signed, spoken
+from guestsim.trace.text import escaped, shorten
 from guestsim.trace.wire import parse_header
 
 
@@ -42,7 +43,7 @@ def test_data_in_words_is_short_and_printable(data: bytes) -> None:
 
 @given(st.text(max_size=40))
 def test_safe_text_is_one_printable_line(text: str) -> None:
-    assert safe(text).isprintable() or not text
+    assert escaped(text).isprintable() or not text
     assert asciify(text).isascii()
 
 

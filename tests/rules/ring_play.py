@@ -13,16 +13,8 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 
 from guestsim.trace import End, Event, Flag, Kind, Op, Outcome, Site
-from guestsim.trace.shared import (
-    SHARED_SIZE,
-    load,
-    pending_place,
-    ready,
-    send,
-    server_pending_place,
-    store,
-    take,
-)
+from guestsim.trace.effects import apply, ready
+from guestsim.trace.shared import SHARED_SIZE, load, pending_place, server_pending_place, store
 
 U32 = 0xFFFFFFFF
 REQ_CONS, REQ_PROD, RSP_CONS, RSP_PROD = 2048, 2052, 2056, 2060
@@ -475,12 +467,7 @@ class Table:
         if self._see:
             self._see(self.memory, event)
         self.events.append(event)
-        if op.kind is Kind.STORE:
-            store(self.memory, op.address, op.size, op.value)
-        elif op.kind is Kind.SEND:
-            send(self.memory, op)
-        elif op.kind is Kind.WAIT:
-            take(self.memory, op)
+        apply(self.memory, op)
 
 
 def play(

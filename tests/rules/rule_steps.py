@@ -9,14 +9,8 @@ from guestsim.abi.xs_wire import Interface
 from guestsim.rules import BY_NAME, Monitor, check_trace
 from guestsim.rules.monitor import perform
 from guestsim.trace import End, Event, Flag, Kind, Op, Outcome, Site
-from guestsim.trace.shared import (
-    SHARED_SIZE,
-    load,
-    pending_place,
-    ready,
-    server_pending_place,
-    store,
-)
+from guestsim.trace.effects import ready
+from guestsim.trace.shared import SHARED_SIZE, load, pending_place, server_pending_place, store
 
 GUEST_END = pending_place(3)
 SERVER_END = server_pending_place()

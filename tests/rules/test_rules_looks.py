@@ -17,14 +17,8 @@ from guestsim.abi.xs_wire import Interface
 from guestsim.rules import ALL, Monitor
 from guestsim.rules.monitor import Histories, perform
 from guestsim.trace import End, Event, Flag, Kind, Op, Outcome, Rule, Site
-from guestsim.trace.shared import (
-    SHARED_SIZE,
-    field,
-    load,
-    pending_place,
-    ready,
-    server_pending_place,
-)
+from guestsim.trace.effects import ready
+from guestsim.trace.shared import SHARED_SIZE, field, load, pending_place, server_pending_place
 
 CASES = 4_000
 

@@ -9,13 +9,11 @@ import pytest
 
 from guestsim.errors import InputError
 from guestsim.execute import trace_bytes
-from guestsim.machine.guest import Guest
 from guestsim.runner import run_once, save_schedule, set_up
-from guestsim.runner.once import replay_once, scenario_of, with_hints
+from guestsim.runner.once import hints_in, replay_once, scenario_of
 from guestsim.runner.symbolize import Symbolizer
 from guestsim.scenario import Scenario, load_one
-from guestsim.trace import End, Kind, Outcome
-from guestsim.trace.results import Run
+from guestsim.trace import Kind, Outcome
 
 SCENARIOS = Path(__file__).parent.parent.parent / "scenarios"
 REPLAYS = 1000
@@ -159,11 +157,14 @@ PRINTS = {
 
 
 @pytest.mark.parametrize(("console", "line"), PRINTS.values(), ids=PRINTS)
-def test_what_a_guest_says_at_its_crash_is_shown(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, console: str, line: int | None
-) -> None:
+def test_what_a_guest_says_at_its_crash_is_shown(console: str, line: int | None) -> None:
     lines = console.split("|")
-    monkeypatch.setattr(Guest, "console", "".join(f"{each}\r\n" for each in lines))
-    crash = Run(Outcome.CRASHED, End(Outcome.CRASHED, "crash"), "guest", b"", (), ())
-    run = with_hints(crash, set_up(sampled(tmp_path)))
-    assert run.hints[:1] == (() if line is None else (lines[line],))
+    hints = hints_in("".join(f"{each}\r\n" for each in lines))
+    assert hints[:1] == (() if line is None else (lines[line],))
+
+
+def test_what_a_guest_says_is_part_of_the_run() -> None:
+    scenario = load_one(SCENARIOS / "silent-corruption.toml#stale-reply")
+    run, _ = run_once(scenario, set_up(scenario))
+    assert run.outcome is Outcome.CORRUPTED
+    assert run.hints[0].startswith("wrong reply: read device/vbd/51712/backend")

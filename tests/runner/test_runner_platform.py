@@ -8,7 +8,7 @@ import pytest
 
 from guestsim.errors import InputError
 from guestsim.machine.profile import DEFAULT_DEVICES, DEVICES, Bar, BarKind, PciFunction, Profile
-from guestsim.runner.platform import profile_of
+from guestsim.runner.setup import profile_of
 from guestsim.scenario import DeviceName, load_one
 
 

@@ -8,10 +8,15 @@ import pytest
 
 from guestsim.errors import InputError, MissingImageError
 from guestsim.rules import ALL
-from guestsim.runner.requests import requests_of_firmware, requests_of_frontend
-from guestsim.runner.setup import initial_memory, set_up
-from guestsim.scenario import RULES, Daemon, DaemonModel, Ring, Scenario, load_one
+from guestsim.runner.setup import (
+    initial_memory,
+    requests_of_firmware,
+    requests_of_frontend,
+    set_up,
+)
+from guestsim.scenario import RULES, Daemon, Ring, Scenario, load_one
 from guestsim.trace import shared
+from guestsim.trace.daemons import DaemonModel
 
 
 def scenario(folder: Path, text: str) -> Scenario:

@@ -11,8 +11,7 @@ from guestsim.errors import InputError
 from guestsim.machine.image import load_image
 from guestsim.machine.images import find_image
 from guestsim.machine.notices import Notice
-from guestsim.runner.source import Sources
-from guestsim.runner.symbolize import Symbolizer
+from guestsim.runner.symbolize import Sources, Symbolizer
 from guestsim.trace import Site
 
 HVMLOADER = Path(os.environ.get("GUESTSIM_HVMLOADER", "/usr/lib/xen-4.17/boot/hvmloader"))

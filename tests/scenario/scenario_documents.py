@@ -9,8 +9,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from guestsim.scenario.grammar import KINDS, PLACES, VERBS
+from guestsim.scenario.grammar import VERBS
 from guestsim.scenario.models import RULES
+from guestsim.trace.events import KINDS, places
 
 GOOD: tuple[dict[str, Any], ...] = (
     {
@@ -93,7 +94,7 @@ _WORDS = sorted(
         *("features", "model", "search", "strategy", "script", "run", "until", "stage", "nth"),
         *("expect", "rules", "all", "variant", "name", "pair", "seed", "runs", "connected"),
         *("guest", "always", "never", "kept", "random", "rfc-v2", "error", "a", "./b", "x.elf"),
-        *(*KINDS, *PLACES, *VERBS, *RULES),
+        *(*KINDS, *places(), *VERBS, *RULES),
         *("read k", "commit", "store req = 1", "halt", "tx 1", "x.toml"),
     }
 )

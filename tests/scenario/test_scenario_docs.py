@@ -3,7 +3,6 @@ that load."""
 
 from __future__ import annotations
 
-import enum
 import re
 import tomllib
 from pathlib import Path
@@ -12,8 +11,10 @@ import msgspec
 import pytest
 from scenario_files import LEAST, write
 
-from guestsim.scenario import KINDS, PLACES, load, models, platform
+from guestsim.scenario import load, models, platform, schema
 from guestsim.scenario.grammar import VERBS
+from guestsim.trace import daemons
+from guestsim.trace.events import KINDS, places
 
 TEXT = (Path(__file__).parents[2] / "docs/scenarios.md").read_text(encoding="utf-8")
 
@@ -79,16 +80,17 @@ def test_every_default_is_true(heading: str) -> None:
     ("heading", "words"),
     [
         ("Requests", VERBS),
-        ("Steps of script", KINDS + PLACES),
+        ("Steps of script", KINDS + places()),
         *(
             (heading, tuple(str(member.value) for member in choice))
             for heading, choice in (
-                ("daemon", models.DaemonModel),
+                ("Names of devices", platform.DeviceName),
+                ("daemon", daemons.DaemonModel),
                 ("daemon", models.Feature),
-                ("daemon", models.Wakes),
-                ("Mistakes", models.Mistake),
+                ("daemon", daemons.Wakes),
+                ("Mistakes", daemons.Mistake),
                 ("search", models.Strategy),
-                ("search", models.MemoryModel),
+                ("search", models.MemoryModels),
                 ("search", models.StringOrder),
                 ("Steps of script", models.Runner),
                 ("expect", models.Frequency),
@@ -134,13 +136,9 @@ def test_the_error_that_is_shown_is_real(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_no_choice_is_left_out_of_these_tests() -> None:
     """A new enumeration must be added above."""
-    known = {
-        value
-        for value in vars(models).values()
-        if isinstance(value, type) and issubclass(value, enum.StrEnum) and value is not enum.StrEnum
-    }
-    assert {cls.__name__ for cls in known} == {
-        *("DaemonModel", "Feature", "Wakes", "Strategy", "MemoryModel", "StringOrder"),
-        "Runner",
+    definitions = schema()["$defs"]
+    assert {name for name, definition in definitions.items() if "enum" in definition} == {
+        *("DaemonModel", "Feature", "Wakes", "Strategy", "MemoryModels", "StringOrder"),
+        *("DeviceName", "Runner"),
         *("Frequency", "Judgement", "Mistake"),
     }

@@ -53,6 +53,10 @@ def device(line: str) -> str:
          "platform.memory: expected a string, got the integer 64"),
         (LEAST + 'platform.memory = "64"',
          'platform.memory: "64" is no size; write one as "64 MiB"'),
+        (LEAST + 'platform.memory = "\u0661\u0666 MiB"',
+         'platform.memory: "\u0661\u0666 MiB" is no size; write one as "64 MiB"'),
+        (LEAST + 'platform.xen = "\u0664.17"',
+         'platform.xen: "\u0664.17" is no version of Xen; write one as "4.17"'),
         (LEAST + 'platform.memory = "3 GiB"',
          'platform.memory: "3 GiB" is not between 4 MiB and 2 GiB'),
         (LEAST + 'platform.memory = "5000001 bytes"',
@@ -214,7 +218,7 @@ def device(line: str) -> str:
         # Scripts.
         (SCRIPT % 'until = "halt"', "search.script[1].run: missing; expected one of guest, daemon"),
         (SCRIPT % 'run = "guest", until = "stoer req_prod"', 'search.script[1].until: "stoer" is '
-         "not one of load, store, rmw, send, wait, halt, fence, unmask; did you mean \"store\"?"),
+         "not one of load, store, rmw, fence, send, unmask, wait, halt; did you mean \"store\"?"),
         (SCRIPT % 'run = "guest", until = "halt", stage = "frontned"', "search.script[1].stage: "
          '"frontned" is not in the boot chain (reset-poison, frontend); did you mean "frontend"?'),
         (SCRIPT % 'run = "daemon", until = "halt", stage = "frontend"',

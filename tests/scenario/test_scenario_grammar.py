@@ -1,4 +1,4 @@
-"""The small languages in strings: request lines, script events, store paths and values."""
+"""The small languages in strings: request lines, events, store paths and values."""
 
 from __future__ import annotations
 
@@ -11,20 +11,28 @@ from hypothesis import strategies as st
 
 from guestsim.abi.xs_wire import XSD_ERRORS
 from guestsim.errors import InputError
+from guestsim.execute import ScriptStep, script
 from guestsim.rules.catalogue import ALL
+from guestsim.runner.visit import stop_event
 from guestsim.scenario import (
-    KINDS,
     OUTCOMES,
-    PLACES,
     RULES,
+    Boot,
+    Expect,
+    Frequency,
     Request,
-    Until,
+    Runner,
+    Scenario,
+    Search,
+    Step,
+    Strategy,
     parse_request,
-    parse_until,
 )
-from guestsim.scenario.grammar import VERBS, GrammarError, check_path, check_value
-from guestsim.trace import Kind, Outcome, shared
-from guestsim.trace.events import parse_event
+from guestsim.scenario.grammar import VERBS, check_path, check_value
+from guestsim.scenario.problem import Problem, key_path
+from guestsim.scenario.sense import check_sense
+from guestsim.trace import Outcome
+from guestsim.trace.events import KINDS, parse_event, places
 
 REQUESTS_H = Path(__file__).parents[2] / "firmware/include/requests.h"
 
@@ -95,7 +103,7 @@ def test_a_request_is_parsed(line: str, request_: Request) -> None:
 )
 def test_a_wrong_request_is_refused(line: str, complaint: str) -> None:
     """Each with the sentence for its own mistake."""
-    with pytest.raises(GrammarError) as caught:
+    with pytest.raises(InputError) as caught:
         parse_request(line)
     assert complaint in str(caught.value)
 
@@ -122,7 +130,7 @@ def test_a_request_that_is_accepted_says_it_all(verb: str, rest: str) -> None:
     line = verb + rest
     try:
         request = parse_request(line)
-    except GrammarError:
+    except InputError:
         return
     again = f"tx {request.tx} " if request.tx is not None else ""
     again += request.verb
@@ -133,92 +141,60 @@ def test_a_request_that_is_accepted_says_it_all(verb: str, rest: str) -> None:
     assert request.error is None or request.error in XSD_ERRORS
 
 
-@pytest.mark.parametrize(
-    ("text", "until"),
-    [
-        ("store req_prod", Until("store", "req_prod")),
-        ("  load   req_cons=22 ", Until("load", "req_cons", 22)),
-        ("load req = 0xA5", Until("load", "req", 0xA5)),
-        ("store rsp = 0", Until("store", "rsp", 0)),
-        ("rmw req_cons", Until("rmw", "req_cons")),
-        ("send", Until("send")),
-        ("send server_pending", Until("send", "server_pending")),
-        ("wait server_pending = 0", Until("wait", "server_pending", 0)),
-        ("unmask evtchn_pending", Until("unmask", "evtchn_pending")),
-        ("fence", Until("fence")),
-        ("halt", Until("halt")),
-    ],
-)
-def test_an_event_is_parsed(text: str, until: Until) -> None:
-    """Kind, place, value; and the script that runs it reads the same."""
-    assert parse_until(text) == until
-    matcher = parse_event(text)
-    assert (matcher.kind.name.lower(), matcher.place, matcher.value) == (
-        until.kind,
-        until.place,
-        until.value,
-    )
-
-
-@pytest.mark.parametrize(
-    ("text", "complaint"),
-    [
-        ("", "an event begins with its kind: load, store, "),
-        ("= 5", "an event begins with its kind"),
-        ("lod req", '"lod" is not one of load, store, rmw'),
-        ("store", "store needs a place after it, for example store req_prod"),
-        ("store = 5", "store needs a place after it"),
-        ("store req_prd", 'did you mean "req_prod"?'),
-        ("store req[5]", '"req[5]": a place is a whole field; write "req"'),
-        ("store req_prod rsp_prod", "one place after store, not"),
-        ("store req_prod =", '"" is not a value (decimal, or 0x…)'),
-        ("store req_prod = 007", '"007" is not a value'),
-        ("store req_prod = -1", '"-1" is not a value'),
-        ("store req_prod = 0b101", '"0b101" is not a value'),
-        ("store req_prod = 1_0", '"1_0" is not a value'),
-        ("store req_prod = 1 = 1", '"1 = 1" is not a value'),
-        ("store req_prod = " + "9" * 5000, "is not a value"),
-        ("halt server_pending", "halt has no place, but here stands"),
-        ("fence = 1", 'fence has no value, but here stands "= 1"'),
-        ("unmask evtchn_pending = 1", "unmask has no value"),
-        ("wait = 1", "a value needs a place, for example wait server_pending = 1"),
-        ("send server_pending = 2", "the value of a send is 0 or 1, not 2"),
-    ],
-)
-def test_a_wrong_event_is_refused(text: str, complaint: str) -> None:
-    """Each with the sentence for its own mistake."""
-    with pytest.raises(GrammarError) as caught:
-        parse_until(text)
-    assert complaint in str(caught.value)
-    assert str(caught.value).isprintable()
-
-
 _PIECES = st.sampled_from([
     "store", "send", "wait", "unmask", "halt", " ", "  ", "req_prod", "server_pending", "req[5]",
-    "=", "= ", "0", "1", "2", "007", "0b1", "0x1F", "0X1", "1_0", "-1", "+1", "9" * 39, "\u0661",
+    "=", "= ", "0", "1", "2", "7", "007", "0b101", "0x1F", "0X1", "1_0", "-1", "+1", "9" * 39,
+    "\u0661\u0666", "\t", "\u00a0", '"',
 ])  # fmt: skip
 
+_EVENTS = st.one_of(
+    st.lists(_PIECES, max_size=6).map("".join),
+    st.tuples(
+        st.sampled_from([*KINDS, "lod"]),
+        st.sampled_from(["", *(f" {place}" for place in places()), " req[5]"]),
+        st.sampled_from(["", "=", " = "]),
+        st.sampled_from(["", "0", "1", "7", "0b101", "1_0", "-1", "0xA5", "\u0661\u0666"]),
+    ).map("".join),
+)
+"""Events, and what looks like one."""
 
-@given(st.lists(_PIECES, max_size=6).map("".join))
-def test_scripts_and_scenario_files_refuse_the_same_events(text: str) -> None:
-    """There are two parsers, because neither layer may import the other."""
+
+@given(_EVENTS)
+def test_the_front_doors_speak_one_language(text: str) -> None:
+    """What a scenario file accepts, a script and `--stop-at` accept with the same meaning; what one
+    refuses, the others refuse in the same words, behind their own name for the place."""
+    scenario = Scenario(
+        path=Path("x.toml"),
+        title="t",
+        boot=Boot(chain=("a",)),
+        search=Search(strategy=Strategy.SCRIPT, script=(Step(run=Runner.GUEST, until=text),)),
+        expect=Expect(connected=Frequency.ALWAYS),
+    )
+    step = ScriptStep("guest", until=text)
     try:
-        until = parse_until(text)
-    except GrammarError:
-        with pytest.raises(InputError):
-            parse_event(text)
-    else:
         matcher = parse_event(text)
-        found = matcher.kind.name.lower(), matcher.place, matcher.value
-        assert found == (until.kind, until.place, until.value)
+    except InputError as error:
+        said = str(error)
+        with pytest.raises(Problem) as problem:
+            check_sense(scenario, {})
+        assert key_path(problem.value.key) == "search.script[0].until"
+        assert problem.value.message == said
+        with pytest.raises(InputError) as refused:
+            script([step])
+        assert str(refused.value) == f"script step 1 ({step}): until: {said}"
+        with pytest.raises(InputError) as stopped:
+            stop_event(text)
+        assert str(stopped.value) == f"--stop-at: {said}"
+    else:
+        check_sense(scenario, {})
+        assert scenario.search.script[0].event == matcher
+        script([step])
+        assert stop_event(text) == matcher
+        assert parse_event(str(matcher)) == matcher
 
 
 def test_the_words_are_those_of_other_layers() -> None:
     """This layer cannot import them: its lists of words are compared here."""
-    # A choice does nothing that a script could wait for.
-    assert set(KINDS) == {kind.name.lower() for kind in Kind} - {"choose"}
-    assert set(PLACES) == {shared.field(address) for address in range(shared.SHARED_SIZE)}
-    assert len(PLACES) == len(set(PLACES))
     assert list(OUTCOMES) == [outcome.value for outcome in Outcome]
     assert list(RULES) == [rule.name for rule in ALL]
 
@@ -248,7 +224,7 @@ def test_a_path_is_accepted(path: str) -> None:
 )
 def test_a_wrong_path_is_refused(path: str, complaint: str) -> None:
     """Each with the sentence for its own mistake."""
-    with pytest.raises(GrammarError) as caught:
+    with pytest.raises(InputError) as caught:
         check_path(path)
     assert complaint in str(caught.value)
 
@@ -256,5 +232,5 @@ def test_a_wrong_path_is_refused(path: str, complaint: str) -> None:
 def test_a_value_is_one_payload_at_most() -> None:
     """Bytes count, not characters."""
     check_value("é" * 2048)
-    with pytest.raises(GrammarError):
+    with pytest.raises(InputError):
         check_value("é" * 2048 + "x")

@@ -19,11 +19,12 @@ from guestsim.scenario import (
     Stage,
     Step,
     Strategy,
-    Until,
     find,
     load,
     load_one,
 )
+from guestsim.trace import Kind
+from guestsim.trace.events import Matcher
 
 
 @pytest.fixture(autouse=True)
@@ -96,8 +97,8 @@ def test_the_script_of_the_design() -> None:
     )
     first, second, third = load_one(write(text)).search.script
     assert first == Step(run="guest", until="store req_prod", stage="reset-poison", nth=7)  # type: ignore[arg-type]
-    assert first.event == Until("store", "req_prod")
-    assert second.event == Until("load", "req_cons", 22)
+    assert first.event == Matcher(Kind.STORE, "req_prod")
+    assert second.event == Matcher(Kind.LOAD, "req_cons", 22)
     assert third.event is None
     assert third.nth == 1
 

@@ -12,10 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from guestsim.scenario import models
-from guestsim.scenario.grammar import KINDS, PLACES, VERBS
+from guestsim.scenario.grammar import VERBS
 from guestsim.scenario.problem import Problem
 from guestsim.scenario.shape import check_shape
-from guestsim.scenario.spelling import distance, hint, nearest
+from guestsim.trace import daemons
+from guestsim.trace.events import KINDS, places
+from guestsim.trace.spelling import distance, hint, nearest
 
 TABLES: dict[str, type[msgspec.Struct]] = {
     "ScenarioFile": models.ScenarioFile,
@@ -31,12 +33,12 @@ TABLES: dict[str, type[msgspec.Struct]] = {
 }
 
 CHOICES: tuple[type[enum.StrEnum], ...] = (
-    models.DaemonModel,
+    daemons.DaemonModel,
     models.Feature,
-    models.Wakes,
-    models.Mistake,
+    daemons.Wakes,
+    daemons.Mistake,
     models.Strategy,
-    models.MemoryModel,
+    models.MemoryModels,
     models.StringOrder,
     models.Runner,
     models.Frequency,
@@ -51,7 +53,7 @@ VOCABULARIES = {
     **{choice.__name__: tuple(str(member.value) for member in choice) for choice in CHOICES},
     "verbs": VERBS,
     "kinds": KINDS,
-    "places": PLACES,
+    "places": places(),
 }
 
 

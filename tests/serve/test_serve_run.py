@@ -15,6 +15,7 @@ import pytest
 from wire_session import Wire
 
 from guestsim.abi.xs_wire import XsdSockmsgType as T
+from guestsim.trace.events import places
 
 ROOT = Path(__file__).parent.parent.parent
 COMMAND = [sys.executable, "-m", "guestsim", "run"]
@@ -292,7 +293,7 @@ def test_a_visitor_that_sends_nonsense_loses_its_connection_only() -> None:
         (["--stop-at", "store req_prod"], "--stop-at: belongs to --socket"),
         (["--socket", "file"], "file: exists, and is not a socket"),
         (["--socket", "s", "--stop-at", "store req_prdo"],
-         "--stop-at: 'store req_prdo': unknown place 'req_prdo' (did you mean 'req_prod'?)"),
+         f'--stop-at: "req_prdo" is not one of {", ".join(places())}; did you mean "req_prod"?'),
         (["--socket", "s"],
          "--socket: Enter is read from standard input, which is no terminal or pipe here"),
     ],

@@ -10,7 +10,7 @@ from guestsim.abi.xs_wire import Interface
 from guestsim.abi.xs_wire import XsdSockmsgType as T
 from guestsim.daemon import VISITS, GeneratorActor, oxenstored, xenstored
 from guestsim.execute import Execution
-from guestsim.runner.asked import Asked
+from guestsim.runner.visit import Asked
 from guestsim.trace import End, Event, Kind, Op, Outcome, shared
 from guestsim.xenstore import Message, build_store, serve_domain
 

@@ -8,7 +8,8 @@ from small_actors import MEMORY, REQ_CONS, REQ_PROD, halt, load, locked, rmw, se
 from guestsim.errors import InputError
 from guestsim.trace import Event, Flag, Kind, Op
 from guestsim.trace.effects import apply
-from guestsim.trace.events import Matcher, parse_event
+from guestsim.trace.events import Matcher, parse_event, parse_number, places
+from guestsim.trace.shared import SHARED_SIZE, field
 
 
 @pytest.mark.parametrize(
@@ -32,32 +33,60 @@ def test_an_event_is_parsed_and_printed(text: str, expected: Matcher) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "message"),
+    ("text", "complaint"),
     [
-        ("stor req_prod", "unknown kind 'stor' (did you mean 'store'?)"),
-        ("store req_prd", "unknown place 'req_prd' (did you mean 'req_prod'?)"),
-        ("jump", "unknown kind 'jump' (one of load, store, rmw, fence, send, unmask, wait, halt)"),
-        ("load", "load needs a place, for example load req_prod"),
-        ("halt req", "halt has no place"),
-        ("send = 1", "a value needs a place"),
-        ("load req_prod = many", "'many' is not a value (decimal, or 0x…)"),
-        ("load req_prod 22", "is not an event: expected KIND PLACE [= VALUE]"),
-        ("load req_prod =", "is not an event"),
-        ("load req_prod = 0b101", "'0b101' is not a value"),
-        ("load req_prod = 1_0", "'1_0' is not a value"),
-        ("load req_prod = -1", "'-1' is not a value"),
-        ("load req_prod = 007", "'007' is not a value"),
-        ("send server_pending = 2", "the value of a send is 0 or 1, not 2"),
+        ("", "an event begins with its kind: load, store, rmw, fence, send, unmask, wait, halt"),
+        ("= 5", "an event begins with its kind"),
+        ("lod req", '"lod" is not one of load, store, rmw'),
+        ("stor req_prod", 'did you mean "store"?'),
+        ("LOAD req_prod", '"LOAD" is not one of load'),
+        ("store", "store needs a place after it, for example store req_prod"),
+        ("store = 5", "store needs a place after it"),
+        ("store req_prd", 'did you mean "req_prod"?'),
+        ("store req[5]", '"req[5]": a place is a whole field; write "req"'),
+        ("store req_prod rsp_prod", "one place after store, not"),
+        ("load req_prod 22", 'one place after load, not "req_prod 22"'),
+        ("store req_prod =", '"" is not a value (decimal, or 0x…)'),
+        ("store req_prod = many", '"many" is not a value'),
+        ("store req_prod = 1 = 1", '"1 = 1" is not a value'),
+        ("halt server_pending", "halt has no place, but here stands"),
+        ("fence = 1", 'fence has no value, but here stands "= 1"'),
         ("unmask evtchn_pending = 1", "unmask has no value"),
-        ("", "is not an event"),
-        ("LOAD req_prod", "unknown kind 'LOAD'"),
+        ("wait = 1", "a value needs a place, for example wait server_pending = 1"),
+        ("send server_pending = 2", "the value of a send is 0 or 1, not 2"),
+        ("store\nreq_prod", 'words with spaces in between, not "store\\nreq_prod"'),
+        ("store\u00a0req_prod", "words with spaces in between"),
     ],
 )
-def test_a_mistake_names_the_word(text: str, message: str) -> None:
+def test_a_mistake_gets_its_own_sentence(text: str, complaint: str) -> None:
     with pytest.raises(InputError) as caught:
         parse_event(text)
-    assert message in str(caught.value)
-    assert repr(text) in str(caught.value)
+    assert complaint in str(caught.value)
+    assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("0", 0), ("22", 22), ("0x1F", 31), ("0xa5", 165), ("9" * 38, int("9" * 38)), ("0x00", 0)],
+)
+def test_a_number(text: str, value: int) -> None:
+    assert parse_number(text) == value
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "007", "-1", "+1", "1_0", "0b101", "0o7", "0X1", "0x", "0x1_0", "1.0", "1e3", " 1", "1 ",
+     "1\n", "1\u0661", "\u0661\u0666", "\uff11", "\u00b2", "9" * 39, "9" * 5000],
+)  # fmt: skip
+def test_no_number(text: str) -> None:
+    """Digits are ASCII's: Python's `int` would take those of every script."""
+    with pytest.raises(InputError, match="is not a value"):
+        parse_number(text)
+
+
+def test_the_places_are_the_fields_of_shared_memory() -> None:
+    assert set(places()) == {field(address) for address in range(SHARED_SIZE)}
+    assert len(places()) == len(set(places()))
 
 
 @pytest.mark.parametrize(

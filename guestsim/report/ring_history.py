@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from guestsim.report.text import data_words, printable
 from guestsim.trace import Event, Kind, Op, shared
+from guestsim.trace.effects import apply
 from guestsim.trace.results import Run
 from guestsim.trace.wire import HEADER_SIZE, INDICES, RING_SIZE, Header, parse_header
 
@@ -15,9 +16,9 @@ __all__ = [
     "OWN",
     "Indices",
     "Message",
-    "Replay",
+    "RingHistory",
     "index_stores",
-    "replay",
+    "ring_history",
     "touched",
     "value_of",
     "whole",
@@ -83,7 +84,7 @@ def _step_of(message: Message) -> int:
     return message.step
 
 
-class Replay(NamedTuple):
+class RingHistory(NamedTuple):
     """What one pass over a trace gives."""
 
     initial: Indices
@@ -176,19 +177,7 @@ def _indices(memory: bytearray) -> Indices:
     return Indices(*(shared.load(memory, address, 4) for address in INDICES.values()))
 
 
-def _apply(memory: bytearray, event: Event) -> None:
-    op = event.op
-    if op.kind is Kind.STORE:
-        shared.store(memory, op.address, op.size, event.value)
-    elif op.kind is Kind.SEND:
-        shared.send(memory, op)
-    elif op.kind is Kind.UNMASK:
-        shared.unmask(memory, op)
-    elif op.kind is Kind.WAIT and event.value:
-        shared.take(memory, op)
-
-
-def replay(run: Run) -> Replay:
+def ring_history(run: Run) -> RingHistory:
     """Perform the events of `run` on its initial memory."""
     memory = bytearray(run.initial)
     initial = now = _indices(memory)
@@ -197,7 +186,7 @@ def replay(run: Run) -> Replay:
     stores: dict[str, list[int]] = {name: [] for name in INDICES}
     streams = {"req": _Stream("req"), "rsp": _Stream("rsp")}
     for step, event in enumerate(run.events):
-        _apply(memory, event)
+        apply(memory, event.op)
         names = index_stores(event)
         if names:
             was, now = now, _indices(memory)
@@ -211,7 +200,7 @@ def replay(run: Run) -> Replay:
                 elif name.endswith("prod"):
                     messages += stream.publish(_published(memory, was, moved, name[:3]), step)
         after.append(now)
-    return Replay(initial, tuple(after), tuple(messages), bytes(memory), stores)
+    return RingHistory(initial, tuple(after), tuple(messages), bytes(memory), stores)
 
 
 def _published(memory: bytearray, was: Indices, moved: int, ring: str) -> bytes:

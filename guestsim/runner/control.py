@@ -1,4 +1,5 @@
-"""What a check is asked to do besides what the scenario says, and how it reports meanwhile."""
+"""A check, controlled from outside: what it is to do besides what the scenario says, and how it
+reports meanwhile."""
 
 from __future__ import annotations
 

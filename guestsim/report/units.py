@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
-from guestsim.report.replay import GUEST, touched, value_of, whole
-from guestsim.report.text import data_words, safe
+from guestsim.report.ring_history import GUEST, touched, value_of, whole
+from guestsim.report.text import data_words
 from guestsim.trace import MEANING, Event, Flag, Kind, Op, Outcome, Site, is_yield, shared
+from guestsim.trace.text import escaped
 from guestsim.trace.wire import INDICES, RING_ERRORS, RING_SIZE
 
 __all__ = ["Role", "Unit", "name_of", "units"]
@@ -54,7 +55,7 @@ _FEATURES = ("reconnection", "error", "watch depth", "DOMID_ANY")
 
 def name_of(actor: str, names: Mapping[str, str]) -> str:
     """How people call `actor`."""
-    return safe(names.get(actor, actor))
+    return escaped(names.get(actor, actor))
 
 
 def units(
@@ -68,7 +69,7 @@ def units(
         end, text, role = _unit(events, step, names, stops)
         event = events[step]
         if event.op.note and role is not Role.CHOICE:
-            text += f" · {safe(event.op.note)}"
+            text += f" · {escaped(event.op.note)}"
         found.append(Unit(step, end, event.actor, event.op.site, text, role))
         step = end
     return tuple(found)
@@ -234,7 +235,7 @@ def _single(event: Event, names: Mapping[str, str]) -> tuple[str, Role]:
 def _choice(event: Event) -> str:
     meanings = event.op.note.split(MEANING)
     if event.value < len(meanings) and meanings[event.value]:
-        return safe(meanings[event.value])
+        return escaped(meanings[event.value])
     return f"choice {event.value} of 0..{event.op.value - 1}"
 
 
@@ -243,9 +244,9 @@ def _halt(op: Op) -> tuple[str, Role]:
         return "halts", Role.HALT
     if op.end.outcome is Outcome.REFUSED:
         # Where the values are known, the remarks on their loads say it better.
-        why = "" if op.end.samples else f": {safe(op.end.message)}"
+        why = "" if op.end.samples else f": {escaped(op.end.message)}"
         return f"gives the ring up{why}", Role.GIVES_UP
-    return f"ends {op.end.outcome}: {safe(op.end.message)}", Role.HALT
+    return f"ends {op.end.outcome}: {escaped(op.end.message)}", Role.HALT
 
 
 def _channel(event: Event, names: Mapping[str, str]) -> str:

@@ -1,13 +1,14 @@
-"""The nearest right spelling of a word that is not known."""
+"""Words from a known list: is it one of them, and if not, which one was meant?"""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
 
-from guestsim.scenario.problem import quoted
+from guestsim.errors import InputError
+from guestsim.trace.text import quoted
 
-__all__ = ["distance", "hint", "nearest"]
+__all__ = ["distance", "hint", "nearest", "not_one_of", "one_of"]
 
 _SHOWN = 3
 """More suggestions than this say nothing."""
@@ -60,3 +61,17 @@ def hint(word: str, choices: Iterable[str]) -> str:
     """`; did you mean "x"?`, or "" where nothing is near."""
     best = nearest(word, choices)
     return f"; did you mean {' or '.join(quoted(choice) for choice in best)}?" if best else ""
+
+
+def one_of(word: str, choices: Iterable[str]) -> str:
+    """`word`, or an InputError that lists the choices and names the nearest."""
+    known = tuple(choices)
+    if word in known:
+        return word
+    raise InputError(not_one_of(word, known))
+
+
+def not_one_of(word: str, choices: Iterable[str]) -> str:
+    """The sentence that refuses `word`: `"x" is not one of a, b; did you mean "a"?`."""
+    known = tuple(choices)
+    return f"{quoted(word)} is not one of {', '.join(known)}{hint(word, known)}"
