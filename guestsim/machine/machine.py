@@ -17,7 +17,7 @@ from guestsim.errors import InputError, InternalError, NoMemoryError
 from guestsim.machine import boot, hypervisor
 from guestsim.machine.boot import Stage
 from guestsim.machine.engine import Engine
-from guestsim.machine.listening import DeadStack, QuietRam
+from guestsim.machine.listening import DeadStack, RamStores
 from guestsim.machine.memory import PAGE, Memory, host_memory
 from guestsim.machine.notices import Notices
 from guestsim.machine.op_log import OpLog
@@ -69,7 +69,7 @@ class Machine:
         self._tracker = Tracker(self.memory, (RING_PAGE,))
         self._shared_info = SharedInfoPage()
         self._engines: dict[int, Engine] = {}
-        self._quiet: dict[int, QuietRam] = {}
+        self._ram_stores: dict[int, RamStores] = {}
         self._dead_stacks: dict[int, DeadStack] = {}
         self._call: hypervisor.Ops | hypervisor.Shutdown | hypervisor.Later | None = None
         # The bus's calls that need nothing else: one call less for each of them.
@@ -116,7 +116,7 @@ class Machine:
         engine = Engine(self, self.memory, self._budget, fences=self.log.fences)
         engine.window(RING_PAGE, *host_memory(PAGE), checked=True)
         engine.stop_at(RESET_VECTOR, Request.HAND_OVER, engine.in_real_mode)
-        self._quiet[number] = QuietRam(engine, self._tracker.unsure)
+        self._ram_stores[number] = RamStores(engine, self._tracker)
         self._dead_stacks[number] = DeadStack(engine, self.memory, self._dead_was_read)
         if self._profile.vcpus > 1:
             engine.on_store(APIC_ICR_LOW, 4, self._interrupt_command)
@@ -130,7 +130,7 @@ class Machine:
     def listen(self, latest: State | None) -> None:
         """Before the CPU runs from `latest`, or from a stage's entry since: hear of what snapshots
         have to know."""
-        self._quiet[self.stage].arm(self._tracker.quiet)
+        self._ram_stores[self.stage].arm()
         dead_stack = self._dead_stacks[self.stage]
         if latest is None:
             dead_stack.disarm()  # nothing has been cleared yet
