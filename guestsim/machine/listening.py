@@ -13,7 +13,6 @@ from unicorn import unicorn_const as const
 from guestsim.machine.engine import Engine
 from guestsim.machine.memory import WIDEST, Memory
 from guestsim.machine.snapshots import Tracker
-from guestsim.machine.stack import dead_part
 
 __all__ = ["DeadStack", "RamStores"]
 
@@ -76,9 +75,8 @@ class DeadStack:
         self._on_store = engine.access_callback(self._note)
         self._on_load = engine.access_callback(self._check)
 
-    def arm(self, stack: range, stack_pointer: int) -> None:
-        """The dead part of `stack` has just been cleared."""
-        dead = dead_part(stack, stack_pointer)
+    def arm(self, dead: range) -> None:
+        """This has just been cleared."""
         self._stored.clear()
         self._memory.on_write = self._note
         if dead == self._dead:

@@ -135,7 +135,7 @@ class Machine:
         if latest is None:
             dead_stack.disarm()  # nothing has been cleared yet
         elif latest.stage == self.stage:
-            dead_stack.arm(self._chain[self.stage].image.stack, self.engine.stack_pointer())
+            dead_stack.arm(latest.ram.dead)
 
     def listen_to_nothing(self) -> None:
         """The same where nobody needs snapshots that are cheap."""

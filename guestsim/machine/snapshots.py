@@ -79,14 +79,16 @@ class _Ram:
 class Snapshot:
     """All of RAM at one moment, but for the dead part of the stack. Immutable, hashable."""
 
-    __slots__ = ("_hash", "live", "ram", "stack")
+    __slots__ = ("_hash", "dead", "live", "ram", "stack")
 
-    def __init__(self, ram: _Ram, stack: range, live: bytes) -> None:
+    def __init__(self, ram: _Ram, stack: range, live: bytes, dead: range) -> None:
         self.ram = ram
         self.stack = stack
         """Addresses of the blocks of the stack, dead or alive."""
         self.live = live
         """The end of it, from the stack pointer on."""
+        self.dead = dead
+        """What was cleared of it."""
         self._hash = hash((ram.weight, live))
 
     def __hash__(self) -> int:
@@ -151,8 +153,11 @@ class Tracker:
         first = blocks.start
         if stack.start <= stack_pointer <= stack.stop:  # an empty one has its pointer at the end
             first = max(first, min(stack_pointer, blocks.stop))
-            if clear:
-                self._clear(dead_part(stack, stack_pointer))
+        dead = _NO_STACK
+        if clear:
+            dead = dead_part(stack, stack_pointer)
+            if dead:
+                self._clear(dead)
         live = self._memory.read(first, blocks.stop - first) if blocks else b""
         if self._sure and not self._memory.written:
             if self._told:
@@ -162,7 +167,7 @@ class Tracker:
         else:
             self._look_at_all()
         self._looks += 1
-        return Snapshot(self._ram, blocks, live)
+        return Snapshot(self._ram, blocks, live, dead)
 
     def restore(self, snapshot: Snapshot) -> None:
         """Back to `snapshot`."""
@@ -171,7 +176,8 @@ class Tracker:
             self._change_stack(snapshot.stack)
         elif self._told:
             self._look_at_told()
-        self._write(snapshot.ram)
+        if snapshot.ram is not self._ram:
+            self._write(snapshot.ram)
         if snapshot.stack:
             first = snapshot.stack.stop - len(snapshot.live)
             self._memory.clear_range(snapshot.stack.start, first)
@@ -253,10 +259,9 @@ class Tracker:
         return known
 
     def _clear(self, dead: range) -> None:
-        if dead:
-            self._memory.clear_range(dead.start, dead.stop)
-            if dead.stop > self._stack.stop:  # the last block, which is only in part stack
-                self.tell(dead.stop - 1, 1)
+        self._memory.clear_range(dead.start, dead.stop)
+        if dead.stop > self._stack.stop:  # the last block, which is only in part stack
+            self.tell(dead.stop - 1, 1)
 
     def _change_stack(self, blocks: range) -> None:
         """The guest runs on another stack. Of what is on it nothing is known."""
