@@ -1,4 +1,4 @@
-"""Loading one stage of the boot chain: segments, PVH start information, hvm_info table.
+"""One stage of a boot chain, and how it is loaded: segments, PVH start information, hvm_info table.
 
 Sources: docs/misc/pvh.pandoc, xen/include/public/arch-x86/hvm/start_info.h,
 xen/include/public/hvm/hvm_info_table.h; the layout after the image is libxc's
@@ -8,6 +8,7 @@ xen/include/public/hvm/hvm_info_table.h; the layout after the image is libxc's
 from __future__ import annotations
 
 import struct
+from dataclasses import dataclass
 
 from guestsim.abi.start_info import (
     HVM_MODLIST_ENTRY,
@@ -20,7 +21,7 @@ from guestsim.machine.image import Image
 from guestsim.machine.memory import PAGE
 from guestsim.machine.profile import Profile
 
-__all__ = ["HVM_INFO_ADDRESS", "check_fits", "load_stage"]
+__all__ = ["HVM_INFO_ADDRESS", "Stage", "check_fits", "load_stage"]
 
 HVM_INFO_ADDRESS = 0x9F800
 _BOOT_INFO_SIZE = 32 * PAGE
@@ -31,6 +32,14 @@ _RESERVED_MEM_PGSTART = 0xFEFF0
 """libxc's: below the eight special pages that end at 0xff000, and the eight of ioreq servers. An
 hvmloader of 2010 takes what it allocates in the map's hole from under it, and asserts its place."""
 _HVM_INFO_SIZE = 48
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One image of the boot chain and its command line."""
+
+    image: Image
+    command_line: str = ""
 
 
 def check_fits(image: Image, ram_size: int) -> None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 __all__ = ["DEVICE_SPACE", "Bus", "Stop", "StopKind"]
 
@@ -26,8 +25,7 @@ class StopKind(Enum):
     """HLT, or the budget of instructions is used up."""
 
 
-@dataclass(frozen=True)
-class Stop:
+class Stop(NamedTuple):
     """Where and why the CPU stands still."""
 
     kind: StopKind

@@ -150,13 +150,7 @@ class Cpu:
         """Execute up to `count` instructions from EIP = `pc`, or up to that at `until`; Unicorn's
         status. Raises what a hook has raised: C cannot, and it outranks whatever the CPU did after
         it."""
-        status: int = uclib.uc_emu_start(
-            self.handle,
-            ctypes.c_uint64(pc),
-            ctypes.c_uint64(until),
-            ctypes.c_uint64(0),
-            ctypes.c_size_t(count),
-        )
+        status: int = uclib.uc_emu_start(self.handle, pc, until, 0, count)
         if self._error is not None:
             error, self._error = self._error, None
             raise error
@@ -262,11 +256,11 @@ class Cpu:
         status = uclib.uc_hook_add(
             self.handle,
             ctypes.byref(hook),
-            ctypes.c_int(kind),
+            kind,
             callback,
             None,
-            ctypes.c_uint64(begin),
-            ctypes.c_uint64(end),
+            begin,
+            end,
             *(() if insn is None else (ctypes.c_int(insn),)),
         )
         if status != const.UC_ERR_OK:
@@ -282,9 +276,12 @@ class Cpu:
         they are done: `function` gets (address, size)."""
 
         def accessed(_h: int, _kind: int, address: int, size: int, _value: int, _data: int) -> None:
-            function(address, size)
+            try:
+                function(address, size)
+            except BaseException as error:  # re-raised by start()
+                self.raise_later(error)
 
-        return WRITE(self.guarded(accessed))
+        return WRITE(accessed)
 
     def guarded(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """`function` for a hook: what it raises is raised by `start`."""

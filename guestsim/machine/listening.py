@@ -12,28 +12,35 @@ from unicorn import unicorn_const as const
 
 from guestsim.machine.engine import Engine
 from guestsim.machine.memory import WIDEST, Memory
-from guestsim.machine.stack import dead_part
+from guestsim.machine.snapshots import Tracker
 
-__all__ = ["DeadStack", "QuietRam"]
+__all__ = ["DeadStack", "RamStores"]
 
 
-class QuietRam:
-    """Calls `written` with the address of the first store to RAM that is thought quiet."""
+_MOST = 256
+"""Stores of a run of which to tell: more take longer than to look at all of RAM."""
 
-    def __init__(self, engine: Engine, written: Callable[[int], None]) -> None:
+
+class RamStores:
+    """Tells a `Tracker` of the stores to RAM that it has to know."""
+
+    def __init__(self, engine: Engine, tracker: Tracker) -> None:
         self._engine = engine
-        self._written = written
-        self._quiet: tuple[tuple[int, int], ...] | None = None
+        self._tracker = tracker
+        self._ranges: tuple[tuple[int, int], ...] | None = None
+        self._left = 0
         self._handles: list[Any] = []
         self._callback = engine.access_callback(self._stored)
 
-    def arm(self, quiet: tuple[tuple[int, int], ...]) -> None:
-        """Listen to the ranges `quiet` (first and last addresses), once."""
-        if quiet is self._quiet:
+    def arm(self) -> None:
+        """Before a run."""
+        self._left = _MOST
+        ranges = self._tracker.ranges
+        if ranges is self._ranges:
             return
         self._disarm()
-        self._quiet = quiet
-        for first, last in quiet:
+        self._ranges = ranges
+        for first, last in ranges:
             begin = max(first - WIDEST + 1, 0)  # a store may begin before it
             self._handles.append(
                 self._engine.listen(const.UC_HOOK_MEM_WRITE, self._callback, begin, last)
@@ -43,14 +50,14 @@ class QuietRam:
         for handle in self._handles:
             self._engine.unlisten(handle)
         self._handles.clear()
-        self._quiet = None
+        self._ranges = None
 
     def _stored(self, address: int, size: int) -> None:
-        for first, last in self._quiet or ():
-            if first < address + size and address <= last:
-                self._written(max(address, first))
-                self._disarm()
-                return
+        self._tracker.tell(address, size)
+        self._left -= 1
+        if self._left == 0:
+            self._tracker.unsure()
+            self._disarm()
 
 
 class DeadStack:
@@ -68,9 +75,8 @@ class DeadStack:
         self._on_store = engine.access_callback(self._note)
         self._on_load = engine.access_callback(self._check)
 
-    def arm(self, stack: range, stack_pointer: int) -> None:
-        """The dead part of `stack` has just been cleared."""
-        dead = dead_part(stack, stack_pointer)
+    def arm(self, dead: range) -> None:
+        """This has just been cleared."""
         self._stored.clear()
         self._memory.on_write = self._note
         if dead == self._dead:

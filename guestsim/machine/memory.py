@@ -63,14 +63,22 @@ class Memory:
 
     def piece(self, address: int) -> Piece:
         """The piece that holds `address`, made now if it was not touched before."""
-        chunk = address - address % CHUNK
-        base, size = (
-            (chunk, CHUNK) if chunk + CHUNK <= self._low else (address - address % PAGE, PAGE)
-        )
+        base, size = self._place(address)
         known = self._pieces.get(base)
         if known is None:
             known = self._pieces[base] = Piece(base, size, *host_memory(size))
         return known
+
+    def known_piece(self, address: int) -> Piece | None:
+        """The piece that holds `address`; None where nobody has touched it."""
+        return self._pieces.get(self._place(address)[0])
+
+    def _place(self, address: int) -> tuple[int, int]:
+        """The first address and the size of the piece that holds `address`."""
+        chunk = address - address % CHUNK
+        if chunk + CHUNK <= self._low:
+            return chunk, CHUNK
+        return address - address % PAGE, PAGE
 
     def read(self, address: int, size: int) -> bytes:
         """Bytes at a physical address."""

@@ -20,7 +20,7 @@ __all__ = ["Point", "State"]
 
 
 class State(NamedTuple):
-    """Everything of the guest that can change, at a point."""
+    """Everything of the machine that can change, at a point."""
 
     stage: int
     cpu: CpuState
@@ -33,8 +33,6 @@ class State(NamedTuple):
     """Of those besides vcpu 0."""
     unfenced: bool
     """Whether a store came since the store buffer was last empty for sure. Never under sc."""
-    answers: Answers | None
-    """What is under way between the last stage and its daemon; None before that stage."""
 
 
 class Point(NamedTuple):
@@ -51,4 +49,6 @@ class Point(NamedTuple):
     """Whether that instruction is to be executed alone."""
     state: State | None
     """Enough to come back at once; None where the guest keeps no states."""
+    followed: Answers | None
+    """What is under way between the last stage and its daemon; None before that stage."""
     console: tuple[bytes, bytes]

@@ -1,105 +1,95 @@
 """Snapshots of the guest's RAM, cheap enough for one at every point of a search.
 
-RAM is looked at in blocks. Between two points a guest writes the same few of them again and again:
-these become *hot*, and are copied at each look. All others are *cold*; the CPU tells when it writes
-one (`Tracker.quiet`), and only then all of RAM is compared with what it was.
+Between two points a guest writes little. The CPU tells of each store that is not to its stack
+(`Tracker.tell`), and a look at RAM is one at the blocks among them. Where it stores so much that
+this takes longer than to compare all of RAM with what it was, or where somebody else has written,
+that is done (`Tracker.unsure`).
 
 What lies on the stack below the stack pointer is dead. It is cleared at each look, as an interrupt
 at that moment could have changed it: whoever comes to a point, by whatever way, and whoever comes
 back to it goes on from the same memory.
 
-A snapshot is a value: equal snapshots are equal RAM, whatever was hot when they were taken.
+A snapshot is a value: equal snapshots are equal RAM.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from guestsim.errors import InternalError
-from guestsim.machine.memory import PAGE, Memory, Piece
+from guestsim.machine.memory import CHUNK, PAGE, Memory, Piece
 from guestsim.machine.stack import BLOCK, dead_part
 
 __all__ = ["BLOCK", "Snapshot", "Tracker"]
 
-_HOT_AFTER = 4
-"""Full looks at which a block had been written, before it can become hot."""
-_HOT_SHARE = 8
-"""And it had been written at one in so many of them."""
-_MOST_HOT = 64
 _CHECK_EVERY = 512
-"""Looks at hot blocks between two that verify that nothing else has changed."""
+"""Looks at what the CPU told between two that verify that nothing else has changed."""
 
 _ZERO = bytes(BLOCK)
 _NO_STACK = range(0)
 
 _Page = tuple[bytes, ...]
-"""The blocks of a page; zeroes in place of those that are hot or on the stack."""
-_ZERO_PAGE: _Page = (_ZERO,) * (PAGE // BLOCK)
+"""The blocks of a page; zeroes in place of those on the stack."""
+_BLOCKS = PAGE // BLOCK
+_ZERO_PAGE: _Page = (_ZERO,) * _BLOCKS
+_ZERO_PAGES = (_ZERO_PAGE,) * (CHUNK // PAGE)
+
+_Block = tuple[Piece, int, bytes]
+"""A piece of RAM, an offset in it, and what the block there holds."""
 
 
-def _weight(page: _Page) -> int:
-    """What a page adds to the hash of a snapshot: the same, whatever is hot."""
-    return sum(hash(data) for data in page if data is not _ZERO)
+def _weight(data: bytes) -> int:
+    """What a block adds to the hash of a snapshot: nothing if it was never touched."""
+    return 0 if data is _ZERO else hash(data)
 
 
-class _Cold:
-    """The pages that are not all zeroes, by address. Immutable; its hash is known."""
+class _Ram:
+    """The pages of each piece that is not all zeroes, by its address. Immutable.
 
-    __slots__ = ("pages", "weight")
+    Two that are nearly the same share nearly everything.
+    """
 
-    def __init__(self, pages: Mapping[int, _Page], weight: int) -> None:
-        self.pages = pages
+    __slots__ = ("pieces", "weight")
+
+    def __init__(self, pieces: Mapping[int, tuple[_Page, ...]], weight: int) -> None:
+        self.pieces = pieces
         self.weight = weight
 
-    def __hash__(self) -> int:
-        return hash(self.weight)
+    def pages(self, piece: Piece) -> tuple[_Page, ...]:
+        """Those of `piece`."""
+        return self.pieces.get(piece.base) or _ZERO_PAGES[: piece.size // PAGE]
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Cold) and self.pages == other.pages
-
-    def changed(self, changes: Mapping[int, _Page]) -> _Cold:
-        """These pages, but for `changes`."""
-        pages = dict(self.pages)
+    def changed(self, blocks: Iterable[_Block]) -> _Ram:
+        """The same but for `blocks`."""
+        pieces = dict(self.pieces)
         weight = self.weight
-        for at, page in changes.items():
-            weight += _weight(page) - _weight(pages.get(at, _ZERO_PAGE))
-            if page == _ZERO_PAGE:
-                pages.pop(at, None)
-            else:
-                pages[at] = page
-        return _Cold(pages, weight)
+        for piece, offset, data in blocks:
+            number, at = divmod(offset // BLOCK, _BLOCKS)
+            pages = pieces.get(piece.base) or _ZERO_PAGES[: piece.size // PAGE]
+            page = pages[number]
+            weight += _weight(data) - _weight(page[at])
+            page = (*page[:at], data, *page[at + 1 :])
+            pages = (*pages[:number], page, *pages[number + 1 :])
+            pieces[piece.base] = pages
+            if data is _ZERO and pages == _ZERO_PAGES[: len(pages)]:
+                del pieces[piece.base]
+        return _Ram(pieces, weight)
 
 
 class Snapshot:
     """All of RAM at one moment, but for the dead part of the stack. Immutable, hashable."""
 
-    __slots__ = ("_addresses", "_cold", "_hash", "_hot", "live", "stack")
+    __slots__ = ("_hash", "dead", "live", "ram", "stack")
 
-    def __init__(
-        self,
-        cold: _Cold,
-        addresses: tuple[int, ...],
-        hot: tuple[bytes, ...],
-        weight: int,
-        stack: range,
-        live: bytes,
-    ) -> None:
-        """`weight`: of all blocks, hot and cold."""
-        self._cold = cold
-        self._addresses = addresses
-        self._hot = hot
+    def __init__(self, ram: _Ram, stack: range, live: bytes, dead: range) -> None:
+        self.ram = ram
         self.stack = stack
-        """Addresses of the stack, dead or alive."""
+        """Addresses of the blocks of the stack, dead or alive."""
         self.live = live
         """The end of it, from the stack pointer on."""
-        self._hash = hash((weight, live))
-
-    def pages(self) -> dict[int, bytes]:
-        """Every page that is not all zeroes, by address; zeroes where it is stack."""
-        pages = dict(self._cold.pages)
-        for at, data in zip(self._addresses, self._hot, strict=True):
-            _put(pages, at, data)
-        return {at: b"".join(page) for at, page in pages.items() if page != _ZERO_PAGE}
+        self.dead = dead
+        """What was cleared of it."""
+        self._hash = hash((ram.weight, live))
 
     def __hash__(self) -> int:
         return self._hash
@@ -111,16 +101,13 @@ class Snapshot:
             return False
         if self.live != other.live or self.stack != other.stack:
             return False
-        if self._cold is other._cold and self._addresses == other._addresses:
-            return self._hot == other._hot
-        return self.pages() == other.pages()
+        return self.ram is other.ram or self.ram.pieces == other.ram.pieces
 
 
 class Tracker:
     """Takes snapshots of one `Memory` and goes back to them.
 
-    Whoever lets the guest run says `unsure()` as soon as something outside the hot blocks and the
-    stack may have been written, that is, in one of `quiet`.
+    Whoever lets the guest run tells of its stores in `ranges`, or says `unsure()`.
     """
 
     def __init__(self, memory: Memory, windows: Iterable[int]) -> None:
@@ -128,288 +115,177 @@ class Tracker:
         self._memory = memory
         self._windows = frozenset(windows)
         self._stack = _NO_STACK
-        self._cold = _Cold({}, 0)
-        self._known: dict[int, bytes] = {}
-        """What each piece held when it was last looked at: right where it is cold."""
-        self._addresses: tuple[int, ...] = ()
-        self._hot: tuple[tuple[Piece, int], ...] = ()
-        """The piece of each address, and the offset in it."""
-        self._hot_pages: set[int] = set()
-        self._latest: tuple[bytes, ...] = ()
-        """What was hot at the last look: what stays the same stays the same object."""
-        self._heat: dict[int, int] = {}
-        self._noticed: set[int] = set()
-        self._full_looks = 0
+        self._ram = _Ram({}, 0)
+        self._known: dict[int, bytearray] = {}
+        """What each piece held when it was last looked at: right where it is no stack."""
+        self._told: set[int] = set()
+        """Numbers of blocks that have been stored to since the last look."""
         self._looks = 0
         self._sure = False
-        self._colds: dict[_Cold, _Cold] = {}
         self._contents: dict[bytes, bytes] = {_ZERO: _ZERO}
-        self.quiet: tuple[tuple[int, int], ...] = ()
-        """(first, last) addresses of what is neither hot nor stack. The same object as long as
+        self.ranges: tuple[tuple[int, int], ...] = ()
+        """(first, last) addresses of what is neither stack nor window. The same object as long as
         nothing changes."""
-        self._set_quiet()
+        self._set_ranges()
 
     def set_windows(self, windows: Iterable[int]) -> None:
         """From now on, the pages at these addresses are no RAM."""
         pages = frozenset(windows)
         if pages != self._windows:
             self._windows = pages
-            self._set_quiet()
+            self._set_ranges()
 
-    def unsure(self, address: int | None = None) -> None:
-        """Something cold may have been written since the last look, first that at `address`."""
+    def unsure(self) -> None:
+        """Anything may have been written since the last look."""
         self._sure = False
-        if address is not None:
-            self._noticed.add(address - address % BLOCK)
+
+    def tell(self, address: int, size: int) -> None:
+        """This may have been stored to, or is about to be."""
+        self._told.add(address // BLOCK)
+        self._told.add((address + size - 1) // BLOCK)
 
     def look(self, stack: range, stack_pointer: int, *, clear: bool) -> Snapshot:
         """All of RAM as it is now, on a stack of these addresses (empty where not known). With
         `clear` the dead part of the stack becomes zero."""
-        whole = range(_first_block(stack), stack.stop) or _NO_STACK
-        if whole != self._stack:
-            self._change_stack(whole)
-            self._cold = _Cold({}, 0)
-            self._known = {}
-            self._sure = False
-        if not self._sure or self._memory.written:
+        blocks = _blocks_of(stack)
+        if blocks != self._stack:
+            self._change_stack(blocks)
+        first = blocks.start
+        if stack.start <= stack_pointer <= stack.stop:  # an empty one has its pointer at the end
+            first = max(first, min(stack_pointer, blocks.stop))
+        dead = _NO_STACK
+        if clear:
+            dead = dead_part(stack, stack_pointer)
+            if dead:
+                self._clear(dead)
+        live = self._memory.read(first, blocks.stop - first) if blocks else b""
+        if self._sure and not self._memory.written:
+            if self._told:
+                self._look_at_told()
+            if self._looks % _CHECK_EVERY == 0:
+                self._verify()
+        else:
             self._look_at_all()
-        elif self._looks % _CHECK_EVERY == 0:
-            self._verify()
         self._looks += 1
-        live = b""
-        if whole:
-            first = whole.start
-            if _is_on(stack, stack_pointer):
-                if clear:
-                    dead = dead_part(stack, stack_pointer)
-                    self._memory.clear_range(dead.start, dead.stop)
-                first = max(first, stack_pointer)
-            live = self._memory.read(first, whole.stop - first)
-        hot, weight = self._look_at_hot()
-        return Snapshot(self._cold, self._addresses, hot, weight, whole, live)
+        return Snapshot(self._ram, blocks, live, dead)
 
     def restore(self, snapshot: Snapshot) -> None:
         """Back to `snapshot`."""
         if snapshot.stack != self._stack or self._memory.written or not self._sure:
-            self._restore_all(snapshot)
-            return
-        self._split_anew(snapshot)
-        if snapshot._cold is not self._cold:
-            self._write_cold(snapshot._cold)
-        for (piece, offset), data in zip(self._hot, snapshot._hot, strict=True):
-            piece.host[offset : offset + BLOCK] = data
-        if not self._memory.code.isdisjoint(self._hot_pages):
-            for page in self._hot_pages:
-                self._memory.note(page, page + PAGE)
-        self._latest = snapshot._hot
-        self._write_stack(snapshot)
-        self._memory.written = False
-
-    # -- going back -----------------------------------------------------------------------------
-
-    def _write_stack(self, snapshot: Snapshot) -> None:
+            self._memory.clear()
+            self._change_stack(snapshot.stack)
+        elif self._told:
+            self._look_at_told()
+        if snapshot.ram is not self._ram:
+            self._write(snapshot.ram)
         if snapshot.stack:
             first = snapshot.stack.stop - len(snapshot.live)
             self._memory.clear_range(snapshot.stack.start, first)
-            self._memory.write(first, snapshot.live)
-
-    def _write_cold(self, cold: _Cold) -> None:
-        """From the present cold pages to these. Touches what is hot or stack on the way."""
-        mine, others = cold.pages, self._cold.pages
-        changed = [at for at, page in mine.items() if others.get(at) is not page]
-        changed += [at for at in others if at not in mine]
-        pieces: dict[int, Piece] = {}
-        for at in changed:
-            piece = self._memory.piece(at)
-            pieces[piece.base] = piece
-            piece.host[at - piece.base : at - piece.base + PAGE] = b"".join(
-                mine.get(at, _ZERO_PAGE)
-            )
-            self._memory.note(at, at + PAGE)
-        for base, piece in pieces.items():
-            self._known[base] = piece.host[:]
-        self._cold = cold
-
-    def _restore_all(self, snapshot: Snapshot) -> None:
-        self._memory.clear()
-        for at, data in snapshot.pages().items():
-            piece = self._memory.piece(at)
-            piece.host[at - piece.base : at - piece.base + PAGE] = data
-        self._write_stack(snapshot)
-        if snapshot.stack != self._stack:
-            self._change_stack(snapshot.stack)
-        self._split_anew(snapshot)
-        self._cold, self._latest = snapshot._cold, snapshot._hot
-        self._known = {piece.base: piece.host[:] for piece in self._memory.pieces()}
+            self._memory.put_back(first, snapshot.live)
+        self._told.clear()
         self._memory.written = False
         self._sure = True
 
-    def _split_anew(self, snapshot: Snapshot) -> None:
-        """Let what is hot now be hot in `snapshot`, which stays the same value."""
-        if snapshot._addresses is self._addresses:
-            return
-        if snapshot._addresses != self._addresses:
-            pages = dict(snapshot._cold.pages)
-            for at, data in zip(snapshot._addresses, snapshot._hot, strict=True):
-                _put(pages, at, data)
-            hot = tuple(_take(pages, at) for at in self._addresses)
-            changes = {
-                page: self._interned(pages.get(page, _ZERO_PAGE))
-                for at in {*snapshot._addresses, *self._addresses}
-                for page in (at - at % PAGE,)
-            }
-            cold = snapshot._cold.changed(changes)
-            snapshot._hot, snapshot._cold = hot, self._colds.setdefault(cold, cold)
-        snapshot._addresses = self._addresses
+    def _write(self, ram: _Ram) -> None:
+        """From RAM as it was last known to this. Touches the stack on the way."""
+        mine, others = ram.pieces, self._ram.pieces
+        for base in mine.keys() | others.keys():
+            if mine.get(base) is others.get(base):
+                continue
+            piece = self._memory.piece(base)
+            known = self._known_of(piece)
+            pages = zip(ram.pages(piece), self._ram.pages(piece), strict=True)
+            for at, (page, other) in zip(range(0, piece.size, PAGE), pages, strict=True):
+                if page is not other:
+                    known[at : at + PAGE] = piece.host[at : at + PAGE] = b"".join(page)
+                    self._memory.note(base + at, base + at + PAGE)
+        self._ram = ram
 
     # -- looking --------------------------------------------------------------------------------
 
-    def _look_at_hot(self) -> tuple[tuple[bytes, ...], int]:
-        """Contents of the hot blocks, and the weight of all RAM."""
-        contents = []
-        weight = self._cold.weight
-        for (piece, offset), before in zip(self._hot, self._latest, strict=True):
-            data = piece.host[offset : offset + BLOCK]
-            data = before if data == before else self._contents.setdefault(data, data)
-            contents.append(data)
-            if data is not _ZERO:
-                weight += hash(data)
-        self._latest = tuple(contents)
-        return self._latest, weight
-
-    def _interned(self, page: _Page) -> _Page:
-        intern = self._contents.setdefault
-        return tuple(intern(data, data) for data in page)
+    def _look_at_told(self) -> None:
+        """Look at what may have been stored to, and forget that it may."""
+        changed: list[_Block] = []
+        for number in self._told:
+            address = number * BLOCK
+            piece = self._memory.known_piece(address)
+            if piece is None or address in self._stack:
+                continue
+            at = address - piece.base
+            data = piece.host[at : at + BLOCK]
+            known = self._known_of(piece)
+            if data != known[at : at + BLOCK]:
+                known[at : at + BLOCK] = data
+                changed.append((piece, at, self._contents.setdefault(data, data)))
+        self._told.clear()
+        if changed:
+            self._ram = self._ram.changed(changed)
 
     def _look_at_all(self) -> None:
-        changes = self._changes()
-        self._full_looks += 1
-        written = self._noticed.union(
-            at + number * BLOCK
-            for at, page in changes.items()
-            for number, (old, new) in enumerate(
-                zip(self._cold.pages.get(at, _ZERO_PAGE), page, strict=True)
-            )
-            if old is not new
-        )
-        self._noticed.clear()
-        cold = self._cold.changed(changes)
-        new = self._warmed(written)
-        if new:
-            pages = dict(cold.pages)
-            for at in new:
-                _take(pages, at)
-            cold = cold.changed({page: pages[page] for at in new for page in (at - at % PAGE,)})
-            self._set_hot({*self._addresses, *new})
-        self._cold = self._colds.setdefault(cold, cold)
+        self._ram = self._ram.changed(self._changes())
+        self._told.clear()
         self._memory.written = False
         self._sure = True
 
-    def _changes(self) -> dict[int, _Page]:
-        """Every page in which a cold block is not as it was known to be."""
-        changes: dict[int, _Page] = {}
-        for piece in self._memory.pieces():
-            base = piece.base
-            now = piece.host[:]
-            old = self._known.get(base) or bytes(piece.size)
-            if now == old:
-                continue
-            self._known[base] = now
-            for offset in range(0, piece.size, PAGE):
-                data = now[offset : offset + PAGE]
-                if data != old[offset : offset + PAGE]:
-                    at = base + offset
-                    page = self._cold_part(at, data)
-                    if page != self._cold.pages.get(at, _ZERO_PAGE):
-                        changes[at] = page
-        return changes
-
-    def _cold_part(self, address: int, data: bytes) -> _Page:
-        blocks = range(address, address + PAGE, BLOCK)
-        return self._interned(
-            tuple(
-                _ZERO
-                if at in self._addresses or at in self._stack
-                else data[at - address : at - address + BLOCK]
-                for at in blocks
-            )
-        )
-
     def _verify(self) -> None:
-        changes = self._changes()
+        changes = list(self._changes())
         if changes:
+            page = min(piece.base + at - at % PAGE for piece, at, _ in changes)
             raise InternalError(
-                f"the guest wrote to the page at {min(changes):#x}, and the CPU did not tell: its "
+                f"the guest wrote to the page at {page:#x}, and the CPU did not tell: its "
                 "snapshots cannot be trusted"
             )
 
-    def _change_stack(self, stack: range) -> None:
-        """The guest runs on another stack. The block in which it ends is always hot."""
-        self._stack = stack
-        self._heat = {}
-        self._full_looks = 0
-        inside = stack.stop % BLOCK
-        end = {stack.stop - inside} if inside else set()
-        self._set_hot(end.union(at for at in self._addresses if at not in stack))
+    def _changes(self) -> Iterator[_Block]:
+        """Every block that is not as it was known to be."""
+        for piece in self._memory.pieces():
+            now, known = piece.host[:], self._known_of(piece)
+            if now == known:
+                continue
+            pages = self._ram.pages(piece)
+            for first, page in zip(range(0, piece.size, PAGE), pages, strict=True):
+                if now[first : first + PAGE] == known[first : first + PAGE]:
+                    continue
+                for at, before in zip(range(first, first + PAGE, BLOCK), page, strict=True):
+                    data = now[at : at + BLOCK]
+                    if data != before and piece.base + at not in self._stack:
+                        yield piece, at, self._contents.setdefault(data, data)
+            known[:] = now
 
-    def _warmed(self, written: Iterable[int]) -> list[int]:
-        """What has been written so often that it becomes hot."""
-        heat = self._heat
-        new = []
-        for at in sorted(written):
-            heat[at] = count = heat.get(at, 0) + 1
-            often = count >= _HOT_AFTER and count * _HOT_SHARE >= self._full_looks
-            if often and at not in self._addresses:
-                new.append(at)
-        return new if len(self._addresses) + len(new) <= _MOST_HOT else []
+    def _known_of(self, piece: Piece) -> bytearray:
+        known = self._known.get(piece.base)
+        if known is None:
+            known = self._known[piece.base] = bytearray(piece.size)
+        return known
 
-    def _set_hot(self, addresses: Iterable[int]) -> None:
-        hot = tuple(sorted(addresses))
-        if hot != self._addresses:  # else the same object
-            self._addresses = hot
-        pieces = [self._memory.piece(at) for at in self._addresses]
-        self._hot = tuple(
-            (piece, at - piece.base) for at, piece in zip(self._addresses, pieces, strict=True)
-        )
-        self._hot_pages = {at - at % PAGE for at in self._addresses}
-        self._latest = (_ZERO,) * len(hot)
-        self._set_quiet()
+    def _clear(self, dead: range) -> None:
+        self._memory.clear_range(dead.start, dead.stop)
+        if dead.stop > self._stack.stop:  # the last block, which is only in part stack
+            self.tell(dead.stop - 1, 1)
 
-    def _set_quiet(self) -> None:
-        loud = [(at, at + BLOCK) for at in self._addresses]
+    def _change_stack(self, blocks: range) -> None:
+        """The guest runs on another stack. Of what is on it nothing is known."""
+        self._stack = blocks
+        self._ram = _Ram({}, 0)
+        self._known = {}
+        self._sure = False
+        self._set_ranges()
+
+    def _set_ranges(self) -> None:
+        others = [(page, page + PAGE) for page in self._windows]
         if self._stack:
-            loud.append((self._stack.start, self._stack.stop // BLOCK * BLOCK))
-        loud += [(page, page + PAGE) for page in self._windows]
-        quiet = []
+            others.append((self._stack.start, self._stack.stop))
+        ranges = []
         first = 0
-        for start, stop in sorted(loud):
+        for start, stop in sorted(others):
             if first < start:
-                quiet.append((first, start - 1))
+                ranges.append((first, start - 1))
             first = stop
-        quiet.append((first, 0xFFFFFFFF))
-        if tuple(quiet) != self.quiet:
-            self.quiet = tuple(quiet)
+        ranges.append((first, 0xFFFFFFFF))
+        if tuple(ranges) != self.ranges:
+            self.ranges = tuple(ranges)
 
 
-def _is_on(stack: range, stack_pointer: int) -> bool:
-    """Whether the guest runs on this stack; an empty one has its pointer at the end."""
-    return stack.start <= stack_pointer <= stack.stop and bool(stack)
-
-
-def _first_block(stack: range) -> int:
-    """Where it begins, but for what shares its block with something else."""
-    return -(-stack.start // BLOCK) * BLOCK
-
-
-def _put(pages: dict[int, _Page], at: int, data: bytes) -> None:
-    """Change the block at `at`."""
-    base, number = at - at % PAGE, at % PAGE // BLOCK
-    page = pages.get(base, _ZERO_PAGE)
-    pages[base] = (*page[:number], data, *page[number + 1 :])
-
-
-def _take(pages: dict[int, _Page], at: int) -> bytes:
-    """The block at `at`, which leaves `pages`."""
-    data = pages.get(at - at % PAGE, _ZERO_PAGE)[at % PAGE // BLOCK]
-    _put(pages, at, _ZERO)
-    return data
+def _blocks_of(stack: range) -> range:
+    """Its blocks that share with nothing else."""
+    return range(-(-stack.start // BLOCK) * BLOCK, stack.stop // BLOCK * BLOCK) or _NO_STACK

@@ -66,7 +66,7 @@ def test_debians_hvmloader_boots_to_its_hand_over(benchmark: BenchmarkFixture) -
     setup = set_up(
         load_one(SCENARIOS / "real" / "torn-reset.toml#legacy"), {"hvmloader": HVMLOADER}
     )
-    alone = Guest(setup.guest._chain[:1], 2, Profile(memory=64 << 20))
+    alone = Guest(setup.guest.chain[:1], 2, Profile(memory=64 << 20))
     actors = (alone, setup.daemon)
 
     def run() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -27,63 +27,28 @@ from code86 import (
     mov_esi,
     mov_esp,
     poke,
-    shutdown,
     store,
     u32,
 )
-from guest_programs import Program
-from litmus_threads import Judge, R, Scripted, W
-from program_checks import check_answers, guest_of
+from faithful_checks import (
+    MASK,
+    POWER_OFF,
+    REQ_CONS,
+    REQ_PROD,
+    RSP_CONS,
+    RSP_PROD,
+    UNUSED,
+    brief,
+    followed,
+    verdict,
+)
+from litmus_threads import Scripted, W
+from program_checks import guest_of
 
-from guestsim.errors import InputError, InternalError
+from guestsim.errors import InputError
 from guestsim.machine.guest import Guest, Stage
 from guestsim.machine.image import load_image
-from guestsim.search import Reductions, explore
-from guestsim.trace import Actor, Flag, Kind, Op, shared
-
-REQ_CONS, REQ_PROD, RSP_CONS, RSP_PROD = (RING + 2048 + 4 * at for at in range(4))
-UNUSED = RING + 0xF00
-MASK = 0xFFFFFFFF
-POWER_OFF = shutdown(0)
-
-
-def followed(machine: Guest, answers: Sequence[int]) -> list[Op]:
-    """All ops up to the end, or up to the load after the last answer."""
-    burst = machine.start()
-    ops = list(burst.ops)
-    for answer in answers:
-        if burst.point is None:
-            break
-        burst = machine.resume(burst.point, answer)
-        ops += burst.ops
-    return ops
-
-
-def brief(ops: Sequence[Op]) -> list[str]:
-    return [
-        f"{op.kind.name} {op.address:#x}/{op.size} {op.value:#x}"
-        if op.end is None
-        else f"HALT {op.end.outcome}"
-        for op in ops
-    ]
-
-
-def outcomes_of(machine: Guest, *others: Actor, reductions: Reductions | None = None) -> set[str]:
-    machine.keep_states = True
-    actors = (machine, *others)
-    found = explore(actors, bytes(shared.SHARED_SIZE), reductions=reductions)
-    assert found.certificate.complete
-    return {str(outcome) for outcome in found.outcomes}
-
-
-def verdict(machine: Guest, *others: Actor, reductions: Reductions | None = None) -> set[str]:
-    """Outcomes of a whole search; nothing but `InternalError` where guestsim says that it failed:
-    no verdict is better than a wrong one."""
-    try:
-        return outcomes_of(machine, *others, reductions=reductions)
-    except InternalError:
-        return {"InternalError"}
-
+from guestsim.trace import Kind
 
 # -- unaligned stores -----------------------------------------------------------------------------
 
@@ -162,298 +127,6 @@ def test_flags_live_over(setter: str, between: str, fences: bool) -> None:
         ops = followed(guest_of(code, fences=fences), [0])
         stored = {op.address: op.value for op in ops if op.kind is Kind.STORE}
         assert (stored[2048], stored[2052]) == expected(x, y), f"of {x:#x} and {y:#x}"
-
-
-# -- code over a page's edge, and code that the running code changes -------------------------------
-
-
-@pytest.mark.parametrize("back", [1, 2, 3, 4, 5])
-@pytest.mark.parametrize("kind", ["an immediate", "a private store", "a ring load"])
-def test_an_instruction_over_a_page_s_edge(kind: str, back: int) -> None:
-    instruction = {
-        "an immediate": mov_eax(5),
-        "a private store": store(DATA + 0x101),
-        "a ring load": load(REQ_CONS),
-    }[kind]
-    filler = b"\xcc" * (0x1000 - 5 - back)
-    code = b"\xe9" + u32(len(filler)) + filler + instruction + SET_UP + POWER_OFF
-    ops = brief(followed(guest_of(code), [0]))
-    assert ops == ["LOAD 0x800/4 0x0"] * (kind == "a ring load") + ["HALT connected"]
-
-
-@pytest.mark.parametrize("gap", [0, 1, 3, 20, 60])
-@pytest.mark.parametrize(("size", "offset"), [(1, 1), (1, 4), (2, 1), (2, 2), (2, 3), (4, 1)])
-def test_a_store_to_what_runs_next(gap: int, size: int, offset: int) -> None:
-    # Both in one run of instructions: Unicorn has translated them together by then.
-    form = {1: b"\xc6\x05", 2: b"\x66\xc7\x05", 4: b"\xc7\x05"}[size]
-    new = b"\xaa\xbb\xcc\xdd"[:size]
-    target = BASE + len(SET_UP) + len(form) + 4 + size + gap
-    code = SET_UP + form + u32(target + offset) + new + b"\x90" * gap + mov_ecx(0x11223344)
-    code += b"\x89\x0d" + u32(UNUSED) + POWER_OFF
-    value = bytearray(u32(0x11223344))
-    value[offset - 1 : offset - 1 + size] = new
-    stored = int.from_bytes(value, "little")
-    assert brief(followed(guest_of(code), [])) == [f"STORE 0xf00/4 {stored:#x}", "HALT connected"]
-
-
-@pytest.mark.parametrize("size", [1, 4])
-@pytest.mark.parametrize("count", [1, 3, 7, 12])
-def test_copying_from_the_ring_into_a_page_of_code_loads_each_element_once(
-    size: int, count: int
-) -> None:
-    # Code runs at the page's beginning; the copy goes to its end.
-    slot = DATA + 0x1000
-    code = SET_UP + poke(slot, 0x9090C390) + mov_eax(slot) + b"\xff\xd0"
-    copy = b"\xf3" + (b"\xa4" if size == 1 else b"\xa5")
-    code += mov_esi(UNUSED) + mov_edi(slot + 0x800) + mov_ecx(count) + copy
-    code += mov_eax(slot) + b"\xff\xd0" + load(slot + 0x800 + size * (count - 1)) + store(RING)
-    ops = followed(guest_of(code + POWER_OFF), list(range(1, count + 1)))
-    loads = [f"LOAD {0xF00 + size * at:#x}/{size} 0x0" for at in range(count)]
-    assert brief(ops) == [*loads, f"STORE 0x0/4 {count:#x}", "HALT connected"]
-
-
-# -- code that another path wrote -----------------------------------------------------------------
-
-PATCH = DATA + 0x800
-
-
-def patching(patch: int) -> bytes:
-    """Loads v, writes it into `mov al, imm8; ret` at `patch`, loads again, calls: al must be v."""
-    code = SET_UP + b"\xc7\x05" + u32(patch) + b"\xb0\x00\xc3\x90"
-    code += load(REQ_CONS) + b"\x89\xc3" + b"\xa2" + u32(patch + 1)  # mov ebx, eax
-    code += load(REQ_PROD) + mov_eax(patch) + b"\xff\xd0\x38\xd8\x74\x02" + UD2
-    return code + store(RING + 3000) + POWER_OFF
-
-
-PATCHES = pytest.mark.parametrize("patch", [PATCH, PATCH + 3, PATCH + 0x7FE, BASE + 0xF00], ids=hex)
-
-
-@PATCHES
-def test_code_that_another_path_wrote_does_not_run(patch: int) -> None:
-    machine = guest_of(patching(patch))
-    machine.keep_states = True
-    first = machine.start()
-    points = {value: machine.resume(first.point, value).point for value in (1, 2, 3)}
-    for value in (1, 2, 1, 3, 3, 2, 1):
-        ops = machine.resume(points[value], 0).ops
-        assert [op.kind.name for op in ops] == ["STORE", "HALT"], ops[-1].end
-        assert ops[0].value & 0xFF == value
-
-
-@PATCHES
-@pytest.mark.parametrize("reduced", [True, False])
-def test_a_search_over_code_that_is_rewritten(patch: int, reduced: bool) -> None:
-    reductions = Reductions(macro_steps=reduced, justified_turns=reduced)
-    daemon = Scripted("daemon", [W("x", 1), W("y", 1), W("x", 2), W("y", 2), W("x", 3)], 1)
-    machine = guest_of(patching(patch))
-    assert verdict(machine, daemon, reductions=reductions) == {"connected"}
-
-
-@pytest.mark.parametrize(
-    "address", [DATA + 0x3FD, DATA + 0x3FF, DATA + 0x5FE, DATA + 0xFFF], ids=hex
-)
-def test_a_store_that_begins_where_the_guest_always_writes_is_kept_whole(address: int) -> None:
-    # What is written between all points is copied at each; other memory only when it is stored to.
-    # The store begins in the one and ends in the other.
-    begins = b"\x01\x05" + u32(address & ~0xFF)  # add [there], eax
-    code = SET_UP + (load(UNUSED) + begins) * 20 + load(UNUSED) + store(address)
-    code += load(UNUSED) + load(address) + store(RING) + POWER_OFF
-    machine = guest_of(code)
-    machine.keep_states = True
-    burst = machine.start()
-    for _ in range(20):
-        burst = machine.resume(burst.point, 1)
-    points = {value: machine.resume(burst.point, value).point for value in (0x11223344, 0x55667788)}
-    for value in (0x11223344, 0x55667788, 0x11223344):
-        assert brief(machine.resume(points[value], 0).ops)[0] == f"STORE 0x0/4 {value:#x}"
-
-
-# -- several words at once ------------------------------------------------------------------------
-
-WORDS = {
-    "popa": b"\x89\xe5" + mov_esp(UNUSED) + b"\x61" + mov_esp(DATA) + store(RING + 3000),
-    "les": b"\xc4\x05" + u32(UNUSED) + store(RING + 3000),
-    "lgdt": b"\x0f\x01\x15" + u32(UNUSED),
-    "lidt": b"\x0f\x01\x1d" + u32(UNUSED),
-    "bound": b"\x31\xc0\x62\x05" + u32(UNUSED),
-    "cmpsd": mov_esi(UNUSED) + mov_edi(UNUSED + 64) + b"\xa7\x74\x01\x40" + store(RING + 3000),
-    "repe cmpsb": mov_esi(UNUSED) + mov_edi(UNUSED + 64) + mov_ecx(3) + b"\xf3\xa6\x74\x01\x41"
-    + b"\x89\x0d" + u32(RING + 3000),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("answers", [(0, 0, 0), (0, 1, 2), (1, 1, 3)])
-@pytest.mark.parametrize("name", WORDS)
-def test_each_word_of_an_instruction_is_an_op_or_it_is_refused(
-    name: str, answers: tuple[int, ...]
-) -> None:
-    code = SET_UP + WORDS[name] + POWER_OFF
-    program = Program(code, (("words", BASE + len(SET_UP)),), name.endswith(("cmpsd", "cmpsb")))
-    given = itertools.cycle(answers)
-    check_answers(program, lambda: next(given))
-
-
-@pytest.mark.parametrize("operand", ["esi", "edi"])
-def test_comparing_private_bytes_with_the_ring_is_one_load_for_each(operand: str) -> None:
-    places = (UNUSED, DATA + 0x300) if operand == "esi" else (DATA + 0x300, UNUSED)
-    code = SET_UP + poke(DATA + 0x300, 0x00030201) + mov_esi(places[0]) + mov_edi(places[1])
-    code += mov_ecx(4) + b"\xf3\xa6\x89\x0d" + u32(RING + 3000) + POWER_OFF
-    ops = followed(guest_of(code), [1, 2, 9])
-    assert brief(ops) == [
-        "LOAD 0xf00/1 0x0",
-        "LOAD 0xf01/1 0x0",
-        "LOAD 0xf02/1 0x0",
-        "STORE 0xbb8/4 0x1",
-        "HALT connected",
-    ]
-
-
-ODD_LOADS = {
-    "far jump through memory": b"\xff\x2d" + u32(UNUSED),
-    "far call through memory": b"\xff\x1d" + u32(UNUSED),
-    "lds": b"\xc5\x05" + u32(UNUSED),
-    "lss": b"\x0f\xb2\x05" + u32(UNUSED),
-    "ret far": mov_esp(UNUSED) + b"\xcb",
-    "iret": mov_esp(UNUSED) + b"\xcf",
-    "enter 8, 3": b"\xbd" + u32(UNUSED + 64) + b"\xc8\x08\x00\x03",
-    "fldenv": b"\xd9\x25" + u32(UNUSED),
-    "frstor": b"\xdd\x25" + u32(UNUSED),
-    "fxrstor": b"\x0f\xae\x0d" + u32(UNUSED),
-    "fld tbyte": b"\xdb\x2d" + u32(UNUSED),
-    "fild qword": b"\xdf\x2d" + u32(UNUSED),
-    "movups": b"\x0f\x10\x05" + u32(UNUSED),
-    "movq mm0": b"\x0f\x6f\x05" + u32(UNUSED),
-}
-
-
-@pytest.mark.parametrize("name", ODD_LOADS)
-def test_no_instruction_is_fed_the_same_word_twice(name: str) -> None:
-    machine = guest_of(SET_UP + ODD_LOADS[name] + POWER_OFF)
-    try:
-        ops = followed(machine, [0] * 300)
-    except InputError:
-        return
-    assert ops[-1].kind is Kind.HALT, f"goes on for ever: {brief(ops)[:12]}"
-    words = [(op.site.pc, op.address) for op in ops if op.kind is Kind.LOAD]
-    assert len(words) == len(set(words))
-
-
-@pytest.mark.parametrize("name", [*WORDS, *ODD_LOADS])
-def test_a_search_over_such_an_instruction_never_says_hung(name: str) -> None:
-    code = {**WORDS, **ODD_LOADS}[name]
-    daemon = Scripted("daemon", [], 1)
-    try:
-        outcomes = verdict(guest_of(SET_UP + code + POWER_OFF), daemon)
-    except InputError:
-        return
-    assert "hung" not in outcomes
-
-
-@pytest.mark.parametrize("value", [1, 5, 0x80000000])
-def test_lock_neg_is_one_atomic_access(value: int) -> None:
-    code = SET_UP + b"\xf0\xf7\x1d" + u32(REQ_CONS) + POWER_OFF
-    program = Program(code, (("neg", BASE + len(SET_UP)),), either_cmps=False)
-    check_answers(program, lambda: value)
-
-
-def test_a_far_return_takes_all_of_the_stack_pointer() -> None:
-    # As firmware loads its own CS: at the entry SS is flat, and 32 bits wide (PVH).
-    table = (0, 0, 0x0000FFFF, 0x00CF9A00)
-    code = SET_UP + b"".join(poke(DATA + 0x200 + 4 * at, word) for at, word in enumerate(table))
-    code += poke(DATA + 0x240, ((DATA + 0x200) & 0xFFFF) << 16 | 15)
-    code += poke(DATA + 0x244, (DATA + 0x200) >> 16) + b"\x0f\x01\x15" + u32(DATA + 0x240)
-    code += b"\x6a\x08\x68" + u32(BASE + len(code) + 8) + b"\xcb"  # push 8; push the next; retf
-    assert brief(followed(guest_of(code + POWER_OFF), [])) == ["HALT connected"]
-
-
-UNLOCKED = {
-    "cmpxchg, equal": (b"\x0f\xb1\x0d", 0, 7),
-    "cmpxchg, other": (b"\x0f\xb1\x0d", 5, 5),
-    "xadd": (b"\x0f\xc1\x0d", 5, 12),
-    "add": (b"\x01\x0d", 5, 12),
-    "neg": (b"\xf7\x1d", 5, 0xFFFFFFFB),
-}
-
-
-@pytest.mark.parametrize("name", UNLOCKED)
-def test_without_lock_a_change_is_a_load_and_a_store(name: str) -> None:
-    # Another party can move between the two: as one atomic op, interleavings would be missed.
-    form, old, new = UNLOCKED[name]
-    code = SET_UP + mov_eax(0) + mov_ecx(7) + form + u32(UNUSED) + POWER_OFF
-    ops = followed(guest_of(code), [old])
-    assert brief(ops) == ["LOAD 0xf00/4 0x0", f"STORE 0xf00/4 {new:#x}", "HALT connected"]
-    assert not any(op.flags & Flag.LOCKED for op in ops)
-
-
-# -- over the page's edges ------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("address", "place", "size", "value"),
-    [
-        (RING + 0xFFD, 0xFFD, 3, 0x334455),
-        (RING + 0xFFE, 0xFFE, 2, 0x4455),
-        (RING + 0xFFF, 0xFFF, 1, 0x55),
-        (RING - 1, 0, 3, 0x223344),
-        (RING - 2, 0, 2, 0x2233),
-        (RING - 3, 0, 1, 0x22),
-    ],
-    ids=hex,
-)
-def test_a_store_over_an_edge_is_what_lies_in_the_page(
-    address: int, place: int, size: int, value: int
-) -> None:
-    code = SET_UP + mov_eax(0x22334455) + store(address) + load(REQ_CONS) + POWER_OFF
-    assert brief(followed(guest_of(code), [])) == [
-        f"STORE {place:#x}/{size} {value:#x}",
-        "LOAD 0x800/4 0x0",
-    ]
-
-
-@pytest.mark.parametrize(
-    ("address", "place", "size", "value"),
-    [
-        (RING + 0xFFD, 0xFFD, 3, 0xFF334455),
-        (RING + 0xFFE, 0xFFE, 2, 0xFFFF4455),
-        (RING + 0xFFF, 0xFFF, 1, 0xFFFFFF55),
-        (RING - 1, 0, 3, 0x334455FF),
-        (RING - 2, 0, 2, 0x4455FFFF),
-        (RING - 3, 0, 1, 0x55FFFFFF),
-    ],
-    ids=hex,
-)
-def test_a_load_over_an_edge_has_ones_from_outside(
-    address: int, place: int, size: int, value: int
-) -> None:
-    code = SET_UP + load(address) + store(REQ_PROD) + POWER_OFF
-    assert brief(followed(guest_of(code), [0x22334455 & (1 << 8 * size) - 1])) == [
-        f"LOAD {place:#x}/{size} 0x0",
-        f"STORE 0x804/4 {value:#x}",
-        "HALT connected",
-    ]
-
-
-@pytest.mark.parametrize("address", [RING + 0xFFE, RING - 2], ids=hex)
-def test_an_atomic_over_an_edge_is_one_of_what_lies_in_the_page_or_refused(address: int) -> None:
-    code = SET_UP + b"\xf0\x83\x05" + u32(address) + b"\x01" + POWER_OFF
-    place = max(address - RING, 0)
-    try:
-        ops = followed(guest_of(code), [5])
-    except InputError:
-        return
-    assert brief(ops) == [
-        f"RMW {place:#x}/2 0x0",
-        f"STORE {place:#x}/2 0x6",  # below the page are ones: adding one carries into it
-        "HALT connected",
-    ]
-
-
-def test_a_store_over_the_ring_s_end_does_not_reach_the_next_page() -> None:
-    # In the shared address space the event words follow the ring page; on the machine they do not.
-    code = SET_UP + mov_eax(0x01010000) + store(RING + 0xFFE) + load(REQ_CONS) + b"\xeb\xf9"
-    upcall = R("x")._replace(address=shared.SHARED_INFO, size=1)
-    daemon = Judge([upcall], [1], lambda results: results.loads[0] != (0,))
-    assert verdict(guest_of(code), daemon) == {"connected"}
 
 
 # -- instructions whose answer is chance ----------------------------------------------------------

@@ -91,13 +91,13 @@ def test_a_hypercall_is_seen_even_then(tmp_path: Path, monkeypatch: pytest.Monke
     without_guards(monkeypatch)
     machine = guest(tmp_path, self_changing(hypercall(17, 0) + shutdown(0)))
     calls = []
-    answer = machine._hypercall
+    answer = machine.machine._hypercall
 
     def called(number: int) -> int:
         calls.append(number)
         return answer(number)
 
-    monkeypatch.setattr(machine, "_hypercall", called)
+    monkeypatch.setattr(machine.machine, "_hypercall", called)
     with pytest.raises(InternalError, match="fell silent"):
         machine.start()
     assert calls == [17, 29], "the port of the hypercall page is no memory"
@@ -120,7 +120,7 @@ def test_what_the_ring_page_holds_between_runs_means_nothing(tmp_path: Path) -> 
     machine = guest(tmp_path, mov_eax(5) + store(REQ_PROD) + load(RSP_CONS) + load(RSP_CONS))
     burst = machine.start()
     machine.resume(burst.point, 0x11223344)
-    (window,) = (window for _, window in machine._engine._checked)
+    (window,) = (window for _, window in machine.machine.engine._checked)
     window.begin()
     assert window.host[2052:2060] == guard._PATTERN[2052:2060]
     words = {guard._PATTERN[at : at + 4] for at in range(0, 4096, 4)}
@@ -164,7 +164,7 @@ def test_a_page_is_data_until_it_is_executed_and_again_when_it_is_written(tmp_pa
         tmp_path, SET_UP + write + load(RSP_CONS) + call + load(RSP_CONS) + fill + load(RSP_CONS)
     )
     burst = machine.start()
-    pages = machine._engine._pages
+    pages = machine.machine.engine._pages
     assert page not in pages.code
     burst = machine.resume(burst.point, 0)
     assert page in pages.code

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from random import Random
 
 import pytest
 from code86 import (
@@ -39,10 +38,6 @@ from code86 import (
 
 from guestsim.errors import InputError
 from guestsim.execute import execute, fair
-from guestsim.machine.guest import Guest, Stage
-from guestsim.machine.image import load_image
-from guestsim.machine.images import find_image
-from guestsim.machine.instructions import decode
 from guestsim.report.rows import rows
 from guestsim.rules import Monitor
 from guestsim.rules.monitor import Watch
@@ -322,99 +317,6 @@ def test_the_console_is_port_e9_and_console_io(tmp_path: Path) -> None:
     assert machine.console == "hello"
 
 
-# -- determinism and identity ---------------------------------------------------------------------
-
-
-def test_starting_again_gives_the_same_burst(tmp_path: Path) -> None:
-    machine = guest(tmp_path, SET_UP + RDTSC + store(REQ_PROD) + load(REQ_CONS))
-    assert machine.start().ops == machine.start().ops
-
-
-@pytest.mark.parametrize("keep_states", [False, True])
-def test_an_earlier_point_can_be_resumed_with_another_value(
-    tmp_path: Path, keep_states: bool
-) -> None:
-    code = (load(REQ_CONS) + b"\x01\x05" + u32(DATA) + load(DATA) + store(REQ_PROD)) * 3
-    machine = guest(tmp_path, code + load(REQ_CONS))
-    machine.keep_states = keep_states
-    first = machine.start()
-    second = machine.resume(first.point, 1)
-    third = machine.resume(second.point, 10)
-    key = machine.key(third.point)
-    assert machine.resume(first.point, 5).ops[0].value == 5
-    assert machine.resume(second.point, 20).ops[0].value == 21
-    assert machine.key(third.point) == key
-    assert machine.resume(third.point, 100).ops[0].value == 111
-
-
-def test_a_spin_comes_back_to_the_same_key(tmp_path: Path) -> None:
-    machine = guest(tmp_path, load(REQ_CONS) + b"\xeb\xf9")  # jmp to the load
-    keys = []
-    burst = machine.start()
-    for _ in range(3):
-        burst = machine.resume(burst.point, 0)
-        keys.append(machine.key(burst.point))
-    assert keys[0] == keys[1] == keys[2]
-
-
-@pytest.mark.parametrize(
-    "change",
-    [b"\x41", b"\xff\x05" + u32(DATA), RDTSC, out(0x70, 5)],
-    ids=["a register", "memory", "the clock", "a device"],
-)
-def test_a_key_tells_every_kind_of_state_apart(tmp_path: Path, change: bytes) -> None:
-    code = load(REQ_CONS) + change + b"\x31\xc0\x31\xd2" + jump(0x100000)
-    machine = guest(tmp_path, code)
-    first = machine.start()
-    before = machine.key(first.point)
-    second = machine.resume(first.point, 0)
-    assert second.ops[-1].site.pc == first.ops[-1].site.pc
-    assert machine.key(second.point) != before
-
-
-def images(*names: str) -> list[Stage]:
-    lines = {"frontend": "read device/vbd/51712/state=1", "reconnect": "read hvmloader/bios"}
-    return [Stage(load_image(name, find_image(name)), lines.get(name, "")) for name in names]
-
-
-def answer(op: Op, memory: bytearray, random: Random) -> int:
-    """Mostly what memory holds, sometimes anything: points that no honest run reaches, too."""
-    if op.kind is Kind.WAIT:
-        return 1
-    if random.random() < 0.1:
-        return random.choice([0, 1, 16, 0xFFFFFFFF])
-    return shared.load(memory, op.address, op.size)
-
-
-@pytest.mark.parametrize("seed", range(6))
-def test_restored_states_and_executions_from_the_start_agree(seed: int) -> None:
-    # A walk over points, forward from a random earlier one: the guest that restores states and
-    # the one that runs anew must do the same, and give the same keys.
-    random = Random(seed)
-    restoring, running, anew = (Guest(images("reconnect", "frontend"), PORT) for _ in range(3))
-    restoring.keep_states = anew.keep_states = True
-    memory = bytearray(shared.SHARED_SIZE)
-    memory[2064] = 1
-    nowhere: tuple[int, ...] = ()
-    pairs = [(restoring.start(), running.start(), nowhere)]
-    for _ in range(60):
-        here, there, way = random.choice(pairs[-6:])
-        assert here.ops == there.ops
-        if here.ops[-1].kind is Kind.HALT:
-            pairs = pairs[:1]
-            continue
-        value = answer(here.ops[-1], memory, random)
-        way = *way, value
-        burst = restoring.resume(here.point, value)
-        pairs.append((burst, running.resume(there.point, value), way))
-        if burst.point is not None:
-            # What a frame holds before anything is stored there: only this one clears it, too.
-            again = anew.start()
-            for each in way:
-                again = anew.resume(again.point, each)
-            assert restoring.key(burst.point) == anew.key(again.point)
-
-
 # -- yields ---------------------------------------------------------------------------------------
 
 YIELD = hypercall(29, 0)
@@ -458,82 +360,3 @@ def test_a_search_finds_who_yields_for_ever(tmp_path: Path, model: MemoryModel) 
     message = found.outcomes[Outcome.HUNG].run.end.message
     assert message == "guest yields for ever with rsp_prod = 0"
     assert found.certificate.states < 20
-
-
-# -- string instructions --------------------------------------------------------------------------
-
-
-def marks(tmp_path: Path, code: bytes) -> list[bool]:
-    machine = guest(tmp_path, code + load(REQ_CONS))
-    machine.mark_strings = True
-    return [bool(op.flags & Flag.STRING) for op in machine.start().ops[:-1]]
-
-
-STOSD, REP_MOVSB, STD = b"\xab", b"\xf3\xa4", b"\xfd"
-
-
-@pytest.mark.parametrize(
-    ("code", "expected"),
-    [
-        (mov_edi(RING) + mov_ecx(3) + REP_STOSB, "-ss"),
-        (mov_edi(RING + 2048) + mov_ecx(4) + b"\xf3" + STOSD, "-sss"),
-        (mov_edi(RING + 2060) + mov_ecx(4) + STD + b"\xf3" + STOSD, "-sss"),
-        (mov_edi(RING) + mov_esi(DATA) + mov_ecx(3) + REP_MOVSB, "-ss"),
-        (2 * (mov_edi(RING) + mov_ecx(2) + REP_STOSB), "-s-s"),
-        # The second begins where the first ends.
-        (mov_edi(RING) + 2 * (mov_ecx(2) + REP_STOSB), "-s-s"),
-        (poke(RING, 1) + poke(RING + 4, 1), "--"),
-        (mov_edi(RING) + STOSD + STOSD, "--"),
-        # loop: stosd; loop loop: one instruction each time, and ECX counts down as well.
-        (mov_edi(RING) + mov_ecx(3) + STOSD + b"\xe2\xfd", "---"),
-        # mov edx, 3; loop: mov ecx, 1; rep stosb; dec edx; jnz loop: three of one store each.
-        (
-            mov_edi(RING) + b"\xba" + u32(3) + mov_ecx(1) + REP_STOSB + b"\x4a\x75\xf6",
-            "---",
-        ),
-        # Down and out of the ring with ECX = 3, and once more from elsewhere with ECX = 2.
-        (
-            STD
-            + (mov_edi(RING + 1) + mov_ecx(4) + b"\xba" + u32(2) + REP_STOSB)
-            + (mov_edi(RING + 100) + mov_ecx(2) + b"\x4a\x75\xf1"),
-            "-s-s",
-        ),
-        # Begins in memory that is not shared.
-        (mov_edi(RING - 2) + mov_ecx(4) + REP_STOSB, "-s"),
-    ],
-    ids=[
-        *("stosb", "stosd", "down", "movsb", "twice", "adjoining", "no string instruction"),
-        *("without rep", "a loop", "rep in a loop", "out and elsewhere", "from outside"),
-    ],
-)
-def test_stores_of_one_string_instruction_say_so(
-    tmp_path: Path, code: bytes, expected: str
-) -> None:
-    assert "".join("s" if mark else "-" for mark in marks(tmp_path, code)) == expected
-
-
-def test_stores_say_nothing_where_nobody_asks(tmp_path: Path) -> None:
-    code = mov_edi(RING) + mov_ecx(3) + REP_STOSB
-    burst = guest(tmp_path, code + load(REQ_CONS)).start()
-    assert not any(op.flags for op in burst.ops)
-
-
-@pytest.mark.parametrize(
-    ("code", "expected"),
-    [
-        ("f3aa", True),
-        ("f3ab", True),
-        ("f3a4", True),
-        ("f2a5", True),
-        ("66f3ab", True),
-        ("f367aa", True),
-        ("aa", False),
-        ("f3ac", False),
-        ("f3c3", False),
-        ("66ab", False),
-        ("b8f3aa0000", False),
-        ("f3" * 15, False),
-    ],
-)
-def test_rep_stos_and_rep_movs_are_recognised(code: str, expected: bool) -> None:
-    assert decode(bytes.fromhex(code)).repeats_store is expected
