@@ -71,9 +71,9 @@ FEATURES_OWNER = make(
 # unknown-features
 #
 # "Bits that the guest does not know change nothing in its behaviour" is a sentence about two
-# executions, and is judged by `differential.same_behaviour` on two traces. One execution shows
-# its other half: the guest acts on a feature only where it has seen the bit that it knows. The
-# only such act on the ring page is to ask for a close. Loads of `connection` and `error` are not
+# executions that differ in nothing else, and nothing here compares two. Judged is what one shows:
+# the guest acts on a feature only where it has seen the bit that it knows. The only such act on
+# the ring page is to ask for a close. Loads of `connection` and `error` are not
 # judged: a guest may load a field and decide afterwards whether it means anything; nor is what a
 # request asks for (the depth of a WATCH).
 #

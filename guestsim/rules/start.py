@@ -27,8 +27,8 @@ __all__ = ["START_STATE"]
 # Unused bytes: the guest's loads from `rsp` are held against what was produced by `data-owner`
 # and against what it has seen by `publish-order`, so an unused byte of rsp is never loaded in a
 # legal run. A guest that loads from `req` may be reading back its own bytes; whether it makes
-# anything of the others shows only when two runs with different fill bytes are compared
-# (`differential.same_behaviour`).
+# anything of the others shows only where two runs with different fill bytes are compared, and is
+# not judged.
 #
 # The history is the stage, and which queues it knows: bit 0 req, bit 1 rsp.
 
