@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from guestsim.rules import ALL
-from guestsim.trace import Rule
+from guestsim.rules import ALL, Rule
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()

@@ -7,12 +7,12 @@ from guestsim.rules.data import DATA_OWNER, PUBLISH_ORDER
 from guestsim.rules.error import ERROR_FINAL
 from guestsim.rules.features import FEATURES_OWNER, UNKNOWN_FEATURES
 from guestsim.rules.indices import INDEX_BOUND, INDEX_OWNER
+from guestsim.rules.rule import Rule
 from guestsim.rules.signalling import SIGNAL
 from guestsim.rules.start import START_STATE
 from guestsim.rules.wire import WIRE_SANE
-from guestsim.trace.ops import Rule
 
-__all__ = ["ALL", "BY_NAME"]
+__all__ = ["ALL"]
 
 ALL: tuple[Rule, ...] = (
     INDEX_BOUND,
@@ -29,5 +29,3 @@ ALL: tuple[Rule, ...] = (
     ERROR_FINAL,
     WIRE_SANE,
 )
-
-BY_NAME: dict[str, Rule] = {rule.name: rule for rule in ALL}

@@ -14,13 +14,11 @@ from guestsim.rules.page import (
     RING_OF,
     RSP,
     SERVER_FEATURES,
-    Memory,
-    accessed,
+    STORE,
     idles,
-    make,
-    pair,
-    word,
 )
+from guestsim.rules.rule import make
+from guestsim.rules.view import View
 from guestsim.rules.wire import IDLE, Wire, follow, published
 from guestsim.trace.ops import Event, Kind
 from guestsim.trace.shared import field, place
@@ -37,9 +35,9 @@ _RECONNECTION = int(ServerFeature.XENSTORE_SERVER_FEATURE_RECONNECTION)
 # moment, so a store that changes nothing is a violation as well.
 
 
-def _connection_owner(history: None, memory: Memory, event: Event) -> tuple[None, str | None]:
-    _, value = accessed(memory, event)
-    before = word(memory, CONNECTION)
+def _connection_owner(history: None, view: View, event: Event) -> tuple[None, str | None]:
+    _, value = view.accessed(event)
+    before = view.word(CONNECTION)
     if event.actor == DAEMON:
         legal = before != 0 and value == 0
         may = "the server only stores 0, and only while it is nonzero"
@@ -72,61 +70,54 @@ CONNECTION_OWNER = make(
 # The history is the stage that has asked and not yet seen 0; None for none.
 
 
-def _hands_off(stage: str | None, memory: Memory, event: Event) -> tuple[str | None, str | None]:
+def _hands_off(stage: str | None, view: View, event: Event) -> tuple[str | None, str | None]:
     op = event.op
     address = op.address
     here = op.site.stage
     if stage is not None and stage != here:
         stage = None
     if address & ~3 == CONNECTION:
-        _, value = accessed(memory, event)
+        _, value = view.accessed(event)
         if not value:
             return None, None
-        return (here if op.kind is Kind.STORE else stage), None
+        return (here if op.kind is STORE else stage), None
     if stage is None:
-        if not word(memory, CONNECTION):
+        if not view.word(CONNECTION):
             return stage, None
-        if not word(memory, SERVER_FEATURES) & _RECONNECTION:
+        if not view.word(SERVER_FEATURES) & _RECONNECTION:
             return stage, None
-        if address & ~3 == SERVER_FEATURES and op.kind is not Kind.STORE:
+        if address & ~3 == SERVER_FEATURES and op.kind is not STORE:
             return stage, None
     what = (
         f"stored {place(address, op.size)} = {event.value:#x}"
-        if op.kind is Kind.STORE
+        if op.kind is STORE
         else f"loaded {place(address, op.size)}"
     )
-    value = word(memory, CONNECTION)
+    value = view.word(CONNECTION)
     if value:
         return stage, f"{event.actor} {what} while connection is {value}"
     return stage, f"{event.actor} {what} after asking for a close and before it had seen the 0"
 
 
+_TOUCHES = tuple(
+    f"guest {kind} {name}"
+    for kind in ("LOAD", "STORE")
+    for name in (
+        *("req", "rsp", "req_cons", "req_prod", "rsp_cons", "rsp_prod"),
+        *("server_features", "error", "evtchn_port", "reserved"),
+    )
+)
+
 HANDS_OFF = make(
     "hands-off",
     RECONNECTION_FEATURE,
     "While connection is 1, the guest touches no other field.",
-    frozenset(
-        f"guest {kind} {name}"
-        for kind in ("LOAD", "STORE")
-        for name in (
-            "req",
-            "rsp",
-            "req_cons",
-            "req_prod",
-            "rsp_cons",
-            "rsp_prod",
-            "server_features",
-            "connection",
-            "error",
-            "evtchn_port",
-            "reserved",
-        )
-    ),
+    frozenset({"guest LOAD connection", "guest STORE connection", *_TOUCHES}),
     initial=None,
     check=_hands_off,
     looks={
-        "guest LOAD": "connection server_features",
-        "guest STORE": "connection server_features",
+        place: "connection" if "server_features" in place else "connection server_features"
+        for place in _TOUCHES
     },
 )
 
@@ -163,21 +154,21 @@ _JUST_RESET = _After(True, False, False, False, False, IDLE)
 
 
 def _reset_complete(
-    after: _After | None, memory: Memory, event: Event
+    after: _After | None, view: View, event: Event
 ) -> tuple[_After | None, str | None]:
     kind = event.op.kind
-    if kind is not Kind.STORE:
+    if kind is not STORE:
         return _signalled(after, event)
-    address, value = accessed(memory, event)
-    connection = word(memory, CONNECTION)
+    address, value = view.accessed(event)
+    connection = view.word(CONNECTION)
     if address == CONNECTION:
         if event.actor == DAEMON and connection and not value:
-            return _JUST_RESET, _not_empty(memory)
+            return _JUST_RESET, _not_empty(view)
         return after, None
     if after is None or connection:
         return after, None
     ring = RING_OF[address]
-    data = published(memory, ring, value) if OWNER[address] == event.actor else None
+    data = published(view, ring, value) if OWNER[address] == event.actor else None
     if data is None:
         # Somebody throws the index about: what follows no longer follows from the reset.
         return None, None
@@ -225,11 +216,11 @@ def _signalled(after: _After | None, event: Event) -> tuple[_After | None, str |
     )
 
 
-def _not_empty(memory: Memory) -> str | None:
+def _not_empty(view: View) -> str | None:
     full = [
         f"{ring.name}_cons = {cons}, {ring.name}_prod = {prod}"
         for ring in (REQ, RSP)
-        for cons, prod in (pair(memory, ring),)
+        for cons, prod in (view.pair(ring),)
         if cons != prod
     ]
     if not full:
@@ -249,11 +240,10 @@ RESET_COMPLETE = make(
     initial=None,
     check=_reset_complete,
     looks={
-        "STORE connection": "req_cons req_prod rsp_cons rsp_prod",
-        "STORE req_prod": "connection req rsp_prod",
-        "STORE rsp_prod": "connection rsp req_prod",
-        # A guest that throws an index about ends what the rule follows.
-        "daemon WAIT": "req_prod rsp_prod",
-        "daemon HALT": "req_prod rsp_prod",
+        "daemon STORE connection": "req_cons req_prod rsp_cons rsp_prod",
+        "STORE req_prod": "connection",
+        "STORE rsp_prod": "connection",
+        "guest STORE req_prod": "req",
+        "daemon STORE rsp_prod": "rsp",
     },
 )

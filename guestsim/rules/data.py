@@ -8,6 +8,7 @@ around distance 1024.
 from __future__ import annotations
 
 from guestsim.rules.page import (
+    BUFFERS_END,
     CONNECTION,
     DAEMON,
     DATASTRUCTURE,
@@ -16,15 +17,13 @@ from guestsim.rules.page import (
     RING_OF,
     RSP,
     SIZE,
-    Memory,
+    STORE,
     Ring,
-    accessed,
     index_name,
-    make,
-    pair,
-    word,
 )
-from guestsim.trace.ops import Event, Kind
+from guestsim.rules.rule import make
+from guestsim.rules.view import View
+from guestsim.trace.ops import Event
 from guestsim.trace.shared import place
 
 __all__ = ["DATA_OWNER", "PUBLISH_ORDER"]
@@ -33,51 +32,48 @@ _MASK = SIZE - 1
 _ALL = (1 << SIZE) - 1
 
 
-def _data_owner(history: None, memory: Memory, event: Event) -> tuple[None, str | None]:
+def _data_owner(history: None, view: View, event: Event) -> tuple[None, str | None]:
     op = event.op
     address = op.address
-    if address >= RSP.base + SIZE:
-        return history, _consumes(memory, event)
+    if address >= BUFFERS_END:
+        return history, _consumes(view, event)
     ring = REQ if address < SIZE else RSP
-    cons, prod = pair(memory, ring)
-    used = prod - cons & 0xFFFFFFFF
-    first = address - cons & _MASK
-    if op.kind is Kind.STORE:
-        if event.actor == ring.producer:
-            if not used or (first >= used and first + op.size <= SIZE):
-                return history, None
-            # The server may do as it likes with a ring that it is resetting.
-            if event.actor == DAEMON and word(memory, CONNECTION):
-                return history, None
-            what = f"stored {place(address, op.size)} = {event.value:#x}"
-            why = "not marked as consumed"
-        else:
-            if event.actor == DAEMON and word(memory, CONNECTION):
-                return history, None
+    if op.kind is STORE:
+        # The server may do as it likes with a ring that it is resetting.
+        if event.actor == DAEMON and view.word(CONNECTION):
+            return history, None
+        if event.actor != ring.producer:
             owner = "the guest" if ring.producer == GUEST else "the server"
             return history, (
                 f"{event.actor} stored {place(address, op.size)} = {event.value:#x}, "
                 f"which only {owner} may write"
             )
+    cons, prod = view.pair(ring)
+    used = prod - cons & 0xFFFFFFFF
+    first = address - cons & _MASK
+    if op.kind is STORE:
+        if not used or (first >= used and first + op.size <= SIZE):
+            return history, None
+        what = f"stored {place(address, op.size)} = {event.value:#x}"
+        verb, why = "is", "not marked as consumed"
     else:
         if used == SIZE or first + op.size <= used <= SIZE:
             return history, None
         what = f"loaded {place(address, op.size)}"
-        why = "not been produced"
-    verb = "is" if op.kind is Kind.STORE else "has"
+        verb, why = "has", "not been produced"
     return history, (
         f"{event.actor} {what}, which {verb} {why} "
         f"({ring.name}_cons = {cons}, {ring.name}_prod = {prod})"
     )
 
 
-def _consumes(memory: Memory, event: Event) -> str | None:
+def _consumes(view: View, event: Event) -> str | None:
     """A consumer's index passes only bytes that have been produced, and never goes back."""
-    address, value = accessed(memory, event)
+    address, value = view.accessed(event)
     ring = RING_OF[address]
-    if event.actor == DAEMON and word(memory, CONNECTION):
+    if event.actor == DAEMON and view.word(CONNECTION):
         return None
-    cons, prod = pair(memory, ring)
+    cons, prod = view.pair(ring)
     step = value - cons & 0xFFFFFFFF
     if step <= prod - cons & 0xFFFFFFFF <= SIZE or not step:
         return None
@@ -107,12 +103,11 @@ DATA_OWNER = make(
     initial=None,
     check=_data_owner,
     looks={
-        "STORE req": "req_cons req_prod",
-        "STORE rsp": "rsp_cons rsp_prod",
+        "guest STORE req": "req_cons req_prod",
         "daemon STORE req": "connection",
-        "daemon STORE rsp": "connection",
-        "LOAD req": "req_cons req_prod",
-        "LOAD rsp": "rsp_cons rsp_prod",
+        "daemon STORE rsp": "rsp_cons rsp_prod connection",
+        "daemon LOAD req": "req_cons req_prod",
+        "guest LOAD rsp": "rsp_cons rsp_prod",
         "daemon STORE req_cons": "req_prod connection",
         "guest STORE rsp_cons": "rsp_prod",
     },
@@ -138,38 +133,38 @@ _FRESH: _OrderHistory = (0, 0, 0, 0)
 
 
 def _publish_order(
-    history: _OrderHistory, memory: Memory, event: Event
+    history: _OrderHistory, view: View, event: Event
 ) -> tuple[_OrderHistory, str | None]:
     op = event.op
     address = op.address
-    if address < RSP.base + SIZE:
+    if address < BUFFERS_END:
         ring = REQ if address < SIZE else RSP
-        if op.kind is Kind.STORE:
-            return _store_data(history, memory, event, ring)
-        return history, _load_data(history, memory, event, ring)
+        if op.kind is STORE:
+            return _store_data(history, view, event, ring)
+        return history, _load_data(history, view, event, ring)
     if address & ~3 == CONNECTION:
         return (_FRESH if event.actor == DAEMON else history), None
-    address, value = accessed(memory, event)
+    address, value = view.accessed(event)
     ring = RING_OF[address]
-    if op.kind is not Kind.STORE:
-        seen = value - word(memory, ring.cons) & 0xFFFFFFFF
+    if op.kind is not STORE:
+        seen = value - view.word(ring.cons) & 0xFFFFFFFF
         return _seen(history, ring, seen if seen <= SIZE else 0), None
-    if event.actor == DAEMON and word(memory, CONNECTION):
+    if event.actor == DAEMON and view.word(CONNECTION):
         return history, None
-    step = value - word(memory, address) & 0xFFFFFFFF
+    step = value - view.word(address) & 0xFFFFFFFF
     if address == ring.cons:
         left = history[2 if ring is REQ else 3] - step
         return _seen(history, ring, max(left, 0)), None
-    return _publish(history, memory, event, step)
+    return _publish(history, view, event, step)
 
 
 def _store_data(
-    history: _OrderHistory, memory: Memory, event: Event, ring: Ring
+    history: _OrderHistory, view: View, event: Event, ring: Ring
 ) -> tuple[_OrderHistory, str | None]:
     op = event.op
-    if event.actor == DAEMON and word(memory, CONNECTION):
+    if event.actor == DAEMON and view.word(CONNECTION):
         return history, None
-    cons, prod = pair(memory, ring)
+    cons, prod = view.pair(ring)
     ahead = op.address - prod & _MASK
     free = SIZE - (prod - cons & 0xFFFFFFFF)
     if free != SIZE and ahead + op.size > free:
@@ -185,9 +180,9 @@ def _store_data(
     return (history[0], history[1] | bits, history[2], history[3]), None
 
 
-def _load_data(history: _OrderHistory, memory: Memory, event: Event, ring: Ring) -> str | None:
+def _load_data(history: _OrderHistory, view: View, event: Event, ring: Ring) -> str | None:
     op = event.op
-    cons = word(memory, ring.cons)
+    cons = view.word(ring.cons)
     seen = history[2 if ring is REQ else 3]
     if seen == SIZE or (op.address - cons & _MASK) + op.size <= seen:
         return None
@@ -198,12 +193,12 @@ def _load_data(history: _OrderHistory, memory: Memory, event: Event, ring: Ring)
 
 
 def _publish(
-    history: _OrderHistory, memory: Memory, event: Event, step: int
+    history: _OrderHistory, view: View, event: Event, step: int
 ) -> tuple[_OrderHistory, str | None]:
-    address, value = accessed(memory, event)
+    address, value = view.accessed(event)
     ring = RING_OF[address]
     stored = history[0] if ring is REQ else history[1]
-    before = word(memory, address)
+    before = view.word(address)
     sentence = None
     if step > SIZE:
         rest = 0
@@ -255,12 +250,9 @@ PUBLISH_ORDER = make(
     initial=_FRESH,
     check=_publish_order,
     looks={
-        # The daemon's store to `connection` makes everything fresh, the guest's side as well.
-        "guest STORE req": "req_cons req_prod connection",
-        "guest LOAD rsp": "rsp_cons connection",
-        "guest LOAD rsp_prod": "rsp_cons connection",
-        "guest STORE req_prod": "connection",
-        "guest STORE rsp_cons": "connection",
+        "guest STORE req": "req_cons req_prod",
+        "guest LOAD rsp": "rsp_cons",
+        "guest LOAD rsp_prod": "rsp_cons",
         "daemon STORE rsp": "rsp_cons rsp_prod connection",
         "daemon LOAD req": "req_cons",
         "daemon LOAD req_prod": "req_cons",

@@ -2,17 +2,9 @@
 
 from __future__ import annotations
 
-from guestsim.rules.page import (
-    CONNECTION,
-    DAEMON,
-    ERROR,
-    ERROR_FEATURE,
-    Memory,
-    accessed,
-    index_name,
-    make,
-    word,
-)
+from guestsim.rules.page import CONNECTION, DAEMON, ERROR, ERROR_FEATURE, index_name
+from guestsim.rules.rule import make
+from guestsim.rules.view import View
 from guestsim.trace.ops import Event
 
 __all__ = ["ERROR_FINAL"]
@@ -24,19 +16,19 @@ __all__ = ["ERROR_FINAL"]
 # The page table gives `error` to the server alone, and no other rule sees a guest that hides it.
 
 
-def _error_final(lifted: bool, memory: Memory, event: Event) -> tuple[bool, str | None]:
-    address, value = accessed(memory, event)
-    before = word(memory, address)
+def _error_final(lifted: bool, view: View, event: Event) -> tuple[bool, str | None]:
+    address, value = view.accessed(event)
+    before = view.word(address)
     if address == ERROR:
         if event.actor == DAEMON:
             return False, None
         return lifted, (
             f"{event.actor} stored error = {value} over {before}, which only the server may write"
         )
-    error = word(memory, ERROR)
+    error = view.word(ERROR)
     if address == CONNECTION:
         return (lifted or error != 0) if before and not value else lifted, None
-    if not error or lifted or value == before or word(memory, CONNECTION):
+    if not error or lifted or value == before or view.word(CONNECTION):
         return lifted, None
     return lifted, (
         f"{event.actor} stored {index_name(address)} = {value} over {before} while error is {error}"

@@ -9,12 +9,11 @@ from guestsim.rules.page import (
     DATASTRUCTURE,
     RECONNECTION_FEATURE,
     SERVER_FEATURES,
-    Memory,
-    accessed,
-    make,
-    word,
+    STORE,
 )
-from guestsim.trace.ops import Event, Kind
+from guestsim.rules.rule import make
+from guestsim.rules.view import View
+from guestsim.trace.ops import Event
 
 __all__ = ["FEATURES_OWNER", "UNKNOWN_FEATURES"]
 
@@ -28,12 +27,12 @@ _RECONNECTION = int(ServerFeature.XENSTORE_SERVER_FEATURE_RECONNECTION)
 # the server stores while `connection` is nonzero is a reset, which produces and consumes nothing.
 
 
-def _features_owner(used: bool, memory: Memory, event: Event) -> tuple[bool, str | None]:
-    address, value = accessed(memory, event)
-    before = word(memory, address)
-    features = word(memory, SERVER_FEATURES)
+def _features_owner(used: bool, view: View, event: Event) -> tuple[bool, str | None]:
+    address, value = view.accessed(event)
+    before = view.word(address)
+    features = view.word(SERVER_FEATURES)
     if address != SERVER_FEATURES:
-        resets = word(memory, CONNECTION) != 0
+        resets = view.word(CONNECTION) != 0
         return used or not (features & _RECONNECTION or resets or value == before), None
     if event.actor != DAEMON:
         return used, (
@@ -71,9 +70,9 @@ FEATURES_OWNER = make(
 # unknown-features
 #
 # "Bits that the guest does not know change nothing in its behaviour" is a sentence about two
-# executions, and is judged by `differential.same_behaviour` on two traces. One execution shows
-# its other half: the guest acts on a feature only where it has seen the bit that it knows. The
-# only such act on the ring page is to ask for a close. Loads of `connection` and `error` are not
+# executions that differ in nothing else, and nothing here compares two. Judged is what one shows:
+# the guest acts on a feature only where it has seen the bit that it knows. The only such act on
+# the ring page is to ask for a close. Loads of `connection` and `error` are not
 # judged: a guest may load a field and decide afterwards whether it means anything; nor is what a
 # request asks for (the depth of a WATCH).
 #
@@ -82,20 +81,18 @@ FEATURES_OWNER = make(
 # same bit.
 
 
-def _unknown_features(
-    stage: str | None, memory: Memory, event: Event
-) -> tuple[str | None, str | None]:
-    address, value = accessed(memory, event)
+def _unknown_features(stage: str | None, view: View, event: Event) -> tuple[str | None, str | None]:
+    address, value = view.accessed(event)
     here = event.op.site.stage
-    if event.op.kind is not Kind.STORE:
+    if event.op.kind is not STORE:
         seen = value & _RECONNECTION
         return (here if seen else None if stage == here else stage), None
-    if stage == here or not value or word(memory, address):
+    if stage == here or not value or view.word(address):
         return stage, None
     where = f"in stage {here} " if here else ""
     return stage, (
         f"{event.actor} stored connection = {value} and had not {where}seen bit 0 "
-        f"(reconnection) in server_features = {word(memory, SERVER_FEATURES):#x}"
+        f"(reconnection) in server_features = {view.word(SERVER_FEATURES):#x}"
     )
 
 

@@ -11,12 +11,11 @@ from guestsim.rules.page import (
     OWNER,
     RING_OF,
     SIZE,
-    Memory,
-    accessed,
+    STORE,
     index_name,
-    make,
-    word,
 )
+from guestsim.rules.rule import make
+from guestsim.rules.view import View
 from guestsim.trace.ops import Event, Flag, Kind
 
 __all__ = ["INDEX_BOUND", "INDEX_OWNER"]
@@ -56,7 +55,7 @@ _NOTHING_HELD: _BoundHistory = (None, None)
 
 
 def _index_bound(
-    history: _BoundHistory, memory: Memory, event: Event
+    history: _BoundHistory, view: View, event: Event
 ) -> tuple[_BoundHistory, str | None]:
     op = event.op
     guest = event.actor == GUEST
@@ -64,7 +63,7 @@ def _index_bound(
         return _drop_held(history, event), None
     if not guest and not op.flags & Flag.CHECK:
         return history, None
-    address, value = accessed(memory, event)
+    address, value = view.accessed(event)
     ring = RING_OF[address]
     partner = ring.cons if address == ring.prod else ring.prod
     held = history[0] if guest else history[1]
@@ -73,7 +72,7 @@ def _index_bound(
         other = held[1]
         keep = None
     elif guest and OWNER[partner] == GUEST:
-        other = word(memory, partner)
+        other = view.word(partner)
     else:
         return _with(history, guest, keep), None
     cons, prod = (value, other) if address == ring.cons else (other, value)
@@ -88,7 +87,7 @@ def _index_bound(
 
 
 def _drop_held(history: _BoundHistory, event: Event) -> _BoundHistory:
-    if event.op.kind is Kind.STORE:
+    if event.op.kind is STORE:
         address = event.op.address & ~3
         if address == CONNECTION:
             if event.actor == DAEMON:
@@ -116,28 +115,22 @@ INDEX_BOUND = make(
     | {f"{kind} {index}" for kind in ("LOAD", "STORE") for index in INDICES},
     initial=_NOTHING_HELD,
     check=_index_bound,
-    looks={
-        # The daemon's store to `connection` drops what the guest holds.
-        "guest LOAD req_cons": "req_prod connection",
-        "guest LOAD req_prod": "connection",
-        "guest LOAD rsp_cons": "connection",
-        "guest LOAD rsp_prod": "rsp_cons connection",
-    },
+    looks={"guest LOAD req_cons": "req_prod", "guest LOAD rsp_prod": "rsp_cons"},
 )
 
 
-def _index_owner(history: None, memory: Memory, event: Event) -> tuple[None, str | None]:
-    address, value = accessed(memory, event)
+def _index_owner(history: None, view: View, event: Event) -> tuple[None, str | None]:
+    address, value = view.accessed(event)
     if OWNER[address] == event.actor:
         return history, None
     # `connection` is nonzero exactly while the server resets the ring on the guest's behalf. No
     # feature bit is asked for: a dom0less guest may start that way under any server.
-    if event.actor == DAEMON and word(memory, CONNECTION):
+    if event.actor == DAEMON and view.word(CONNECTION):
         return history, None
     owner = "the guest" if OWNER[address] == GUEST else "the server"
-    why = "" if owner == "the server" else f" while connection is {word(memory, CONNECTION)}"
+    why = " while connection is 0" if event.actor == DAEMON else ""
     return history, (
-        f"{event.actor} stored {index_name(address)} = {value} over {word(memory, address)}, "
+        f"{event.actor} stored {index_name(address)} = {value} over {view.word(address)}, "
         f"which only {owner} may write{why}"
     )
 

@@ -12,81 +12,76 @@ written so that neither makes a legal run look wrong.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+import copy
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 import msgspec
 
 from guestsim.rules.catalogue import ALL
-from guestsim.rules.page import DAEMON, GUEST, SIZE, Memory
+from guestsim.rules.page import DAEMON, GUEST, Memory
+from guestsim.rules.rule import Rule, as_judged
+from guestsim.rules.view import View
 from guestsim.trace import shared
 from guestsim.trace.effects import apply
-from guestsim.trace.ops import Event, Kind, Op, Rule, Violation
+from guestsim.trace.ops import Event, Kind, Violation
 
-__all__ = ["Histories", "Monitor", "Watch", "check_trace", "perform"]
+__all__ = ["Histories", "Monitor", "Watch", "check_trace"]
 
 Histories = tuple[Hashable, ...]
 """One history for each rule, in the monitor's order."""
 
 _RING_FIELDS = tuple(dict.fromkeys(shared.field(address) for address in range(shared.SHARED_INFO)))
 _OUTSIDE = len(_RING_FIELDS)
-# One number per address: its field on the ring page, or _OUTSIDE. Lists, because a live run looks
+# One number per address: its field on the ring page, or _OUTSIDE. A list, because a live run looks
 # two of them up for each op.
 _FIELD_AT = [
     _RING_FIELDS.index(shared.field(address)) if address < shared.SHARED_INFO else _OUTSIDE
     for address in range(shared.SHARED_SIZE)
 ]
+_WORDS = {
+    name: frozenset(
+        address for address in range(0, shared.SHARED_INFO, 4) if shared.field(address) == name
+    )
+    for name in _RING_FIELDS
+}
+"""The addresses of each field's words."""
 
 _ACCESSES = (Kind.LOAD, Kind.STORE, Kind.RMW)
 _ACTORS = (GUEST, DAEMON)
 _ANYONE = ""
+_BUFFERS = ("req", "rsp")
 
-_BUFFER = SIZE
-_BUFFERS_END = 2 * SIZE
-_NO_RUN = -1
 
-_Row = list[tuple[int, ...]]
-_Table = dict[str, list[_Row]]
+_Check = Callable[[Hashable, View, Event], tuple[Hashable, str | None]]
+_Hit = tuple[int, _Check, frozenset[int], frozenset[str]]
+"""A rule that needs to see events of one place: its number, its check, and the fields that it may
+look at then, as addresses of their words and by name."""
+_Hits = tuple[_Hit, ...]
+_Table = dict[str, list[list[_Hits]]]
 """Actor -> op kind -> field -> the rules to ask."""
 
 
 class Monitor:
     """A set of rules, and which of them each event concerns. Immutable."""
 
-    __slots__ = ("_checks", "_looks", "_table", "initial", "rules")
+    __slots__ = ("_table", "initial", "rules")
 
     def __init__(self, rules: Iterable[Rule] = ALL) -> None:
+        """ValueError for a place or a field that there is not."""
         self.rules: tuple[Rule, ...] = tuple(rules)
         self.initial: Histories = tuple(rule.initial for rule in self.rules)
-        self._checks = tuple(rule.check for rule in self.rules)
         self._table = _build(self.rules)
-        self._looks = tuple(
-            [
-                (*_parse(rule, place), frozenset(fields.split()))
-                for place, fields in rule.looks.items()
-            ]
-            for rule in self.rules
-        )
 
     def looks(self, event: Event) -> frozenset[str]:
-        """The fields whose memory `step` may look at for such an event, whatever its value; the
-        words that it accesses are among them, and all that is needed for `Rule.looks`."""
-        found: set[str] = set()
-        kind = event.op.kind
-        for part, hits in self._asked(event):
-            accesses = kind in _ACCESSES
-            name = shared.field(part.op.address) if accesses else None
-            if hits and name is not None and part.op.address >= _BUFFERS_END:
-                found.add(name)
-            for index in hits:
-                for who, kinds, field, fields in self._looks[index]:
-                    if who not in (_ANYONE, event.actor) or (kinds and kind not in kinds):
-                        continue
-                    if field is None or field == name:
-                        found |= fields
-        return frozenset(found)
+        """The fields whose memory `step` may look at for such an event, whatever its value. All
+        other memory may hold anything: the answer is the same."""
+        return frozenset[str]().union(
+            *(names for _, hits in self._asked(event) for _, _, _, names in hits)
+        )
 
     def concerned(self, event: Event) -> bool:
-        """Whether any rule needs to see `event`."""
+        """Whether any rule needs to see `event`, whatever its value."""
         return any(hits for _, hits in self._asked(event))
 
     def step(
@@ -95,170 +90,80 @@ class Monitor:
         """The histories after `event`, and the rules that it breaks.
 
         `memory` is the shared memory before the event. Pure: the same arguments give the same
-        answer, and histories may be kept and gone on from any number of times. Where no rule's
-        history changes, the answer is the same object.
-
-        A run of stores by one actor and stage to consecutive addresses of one buffer (`req` or
-        `rsp`) may be shown as one long store, for a search that takes such a run as one step.
+        answer, and histories may be kept and gone on from any number of times. Of the event's op
+        only what `as_judged` leaves counts, of memory only the fields that `looks` names. Where no
+        rule's history changes, the answer is the same object.
         """
         changed: list[Hashable] | None = None
-        violations: list[Violation] = []
+        violations: tuple[Violation, ...] = ()
         for part, hits in self._asked(event):
-            for index in hits:
-                before = histories[index] if changed is None else changed[index]
-                after, sentence = self._checks[index](before, memory, part)
+            if not hits:
+                continue
+            judged = Event(part.actor, as_judged(part.op), part.value)
+            for number, check, shown, _ in hits:
+                before = histories[number] if changed is None else changed[number]
+                after, sentence = check(before, View(memory, shown), judged)
                 if after is not before and after != before:
                     if changed is None:
                         changed = list(histories)
-                    changed[index] = after
+                    changed[number] = after
                 if sentence is not None:
-                    rule = self.rules[index]
-                    violations.append(Violation(rule.name, rule.section, sentence, step))
-        return histories if changed is None else tuple(changed), tuple(violations)
+                    rule = self.rules[number]
+                    violations += (Violation(rule.name, rule.section, sentence, step),)
+        return histories if changed is None else tuple(changed), violations
 
-    def _asked(self, event: Event) -> tuple[tuple[Event, tuple[int, ...]], ...]:
+    def without(self, name: str) -> Monitor:
+        """The same, but the rule called `name` is never asked. Histories fit both."""
+        other = copy.copy(self)
+        other._table = {
+            actor: [
+                [tuple(hit for hit in hits if self.rules[hit[0]].name != name) for hits in row]
+                for row in rows
+            ]
+            for actor, rows in self._table.items()
+        }
+        return other
+
+    def _asked(self, event: Event) -> Sequence[tuple[Event, _Hits]]:
         op = event.op
         rows = self._table.get(event.actor) or self._table[_ANYONE]
         row = rows[op.kind]
         field = _FIELD_AT[op.address]
         if op.size <= 1 or _FIELD_AT[op.address + op.size - 1] == field:
             return ((event, row[field]),)
-        return tuple((part, row[_FIELD_AT[part.op.address]]) for part in _parts(event))
+        return [(part, row[_FIELD_AT[part.op.address]]) for part in _parts(event)]
 
 
 class Watch:
-    """Rules along one execution: the quick way, with the first violation of each rule.
+    """Rules along one execution, with the first violation of each.
 
     Nothing sensible can be said about a rule after it has been broken, so a broken rule is not
     asked again.
-
-    A run of stores to consecutive addresses of one buffer, which is what copies and fills are, is
-    shown to the rules as one long store, once it is over. That is the same to them: what they
-    say about a store to a buffer depends on its place and on words that no store to a buffer
-    changes, and where a long store is legal so is each piece of it. So a run is only put together
-    as far as a store up to the buffer's end would break nothing.
     """
 
-    __slots__ = (
-        "_actor",
-        "_alive",
-        "_checks",
-        "_end",
-        "_first",
-        "_histories",
-        "_limit",
-        "_op",
-        "_rules",
-        "_stage",
-        "_steps",
-        "_table",
-        "violations",
-    )
+    __slots__ = ("_histories", "_monitor", "_steps", "violations")
 
     def __init__(self, monitor: Monitor) -> None:
         self.violations: list[Violation] = []
         """In order of step."""
-        self._rules = monitor.rules
-        self._checks = monitor._checks
-        self._table = monitor._table
-        self._histories: list[Hashable] = list(monitor.initial)
-        self._alive = set(range(len(monitor.rules)))
+        self._monitor = monitor
+        self._histories = monitor.initial
         self._steps = 0
-        # The run: stores to _first.._end that the rules have not seen, and may go on to _limit.
-        self._first = self._end = _NO_RUN
-        self._limit = 0
-        self._actor = self._stage = ""
-        self._op = Op(Kind.STORE)
 
     def see(self, memory: Memory, event: Event) -> Sequence[Violation]:
         """Take in the next event of the trace, with `memory` as it was before it; the rules that
         it is the first to break."""
+        self._histories, found = self._monitor.step(self._histories, memory, event, self._steps)
         self._steps += 1
-        op = event.op
-        address = op.address
-        end = self._end
-        if address == end:
-            if (
-                op.kind is Kind.STORE
-                and op.site.stage == self._stage
-                and event.actor == self._actor
-            ):
-                if address + op.size <= self._limit:
-                    self._end = address + op.size
-                    return ()
-            else:
-                end = _NO_RUN
-        if self._end != self._first:
-            self._show_run(memory)
-        known = len(self.violations)
-        rows = self._table.get(event.actor) or self._table[_ANYONE]
-        field = _FIELD_AT[address]
-        if op.size > 1 and _FIELD_AT[address + op.size - 1] != field:
-            self._first = self._end = _NO_RUN
-            for part in _parts(event):
-                self._ask(rows[op.kind][_FIELD_AT[part.op.address]], memory, part)
-        else:
-            hits = rows[op.kind][field]
-            if hits:
-                self._ask(hits, memory, event)
-            if op.kind is Kind.STORE and address < _BUFFERS_END:
-                self._start_run(memory, event, goes_on=address == end != _BUFFER)
-            else:
-                self._first = self._end = _NO_RUN
-        return self.violations[known:] if len(self.violations) > known else ()
-
-    def finish(self, memory: Memory, blocked: Iterable[tuple[str, Op]]) -> Sequence[Violation]:
-        """The execution is over, and these actors wait for ever at these WAIT ops. A trace has
-        no event of a wait that does not end, but to wait for ever is to go idle as well."""
-        known = len(self.violations)
-        for actor, op in blocked:
-            self.see(memory, Event(actor, op))
-        return self.violations[known:]
-
-    def _ask(self, hits: tuple[int, ...], memory: Memory, event: Event) -> None:
-        histories = self._histories
-        checks = self._checks
-        for index in hits:
-            histories[index], sentence = checks[index](histories[index], memory, event)
-            if sentence is not None and index in self._alive:
-                rule = self._rules[index]
-                step = self._steps - 1
-                self.violations.append(Violation(rule.name, rule.section, sentence, step))
-                self._alive.discard(index)
-                self._table = _without(self._table, index)
-
-    def _start_run(self, memory: Memory, event: Event, *, goes_on: bool) -> None:
-        """A run may begin behind the store `event`. To look ahead costs as much as a store, so
-        that is done at the second store in a row, and once."""
-        op = event.op
-        buffer_end = _BUFFER if op.address < _BUFFER else _BUFFERS_END
-        self._first = self._end = op.address + op.size
-        if not goes_on:
-            self._limit = 0
-        elif self._limit == 0:
-            rest = self._stored(event.actor, op, self._first, buffer_end)
-            hits = self._hits(event.actor, op.address)
-            silent = all(
-                self._checks[index](self._histories[index], memory, rest)[1] is None
-                for index in hits
-            )
-            self._limit = buffer_end if silent else _NO_RUN
-        self._op = op
-        self._actor = event.actor
-        self._stage = op.site.stage
-
-    def _show_run(self, memory: Memory) -> None:
-        run = self._stored(self._actor, self._op, self._first, self._end)
-        self._ask(self._hits(self._actor, self._first), memory, run)
-
-    def _hits(self, actor: str, address: int) -> tuple[int, ...]:
-        rows = self._table.get(actor) or self._table[_ANYONE]
-        return rows[Kind.STORE][_FIELD_AT[address]]
-
-    @staticmethod
-    def _stored(actor: str, op: Op, first: int, end: int) -> Event:
-        part = msgspec.structs.replace(op, address=first, size=end - first, value=0)
-        return Event(actor, part)
+        if not found:
+            return ()
+        first: dict[str, Violation] = {}
+        for violation in found:
+            if violation.rule not in first:
+                first[violation.rule] = violation
+                self._monitor = self._monitor.without(violation.rule)
+        self.violations += first.values()
+        return tuple(first.values())
 
 
 def check_trace(
@@ -269,13 +174,8 @@ def check_trace(
     watch = Watch(Monitor(rules))
     for event in events:
         watch.see(memory, event)
-        perform(memory, event)
+        apply(memory, event.op)
     return tuple(watch.violations)
-
-
-def perform(memory: bytearray, event: Event) -> None:
-    """What `event` does to shared memory: `guestsim.trace.effects`."""
-    apply(memory, event.op)
 
 
 def _parts(event: Event) -> Iterator[Event]:
@@ -284,7 +184,7 @@ def _parts(event: Event) -> Iterator[Event]:
     first, end = op.address, op.address + op.size
     while first < end:
         last = first + 1
-        while last < end and _same_field(first, last):
+        while last < end and _FIELD_AT[last] == _FIELD_AT[first]:
             last += 1
         value = event.value >> 8 * (first - op.address) & ((1 << 8 * (last - first)) - 1)
         part = msgspec.structs.replace(
@@ -297,49 +197,76 @@ def _parts(event: Event) -> Iterator[Event]:
         first = last
 
 
-def _same_field(first: int, last: int) -> bool:
-    return _FIELD_AT[first] == _FIELD_AT[last]
+class _Place(NamedTuple):
+    """What `places` and `looks` name: "" or None stands for any."""
+
+    actor: str
+    kinds: tuple[Kind, ...] | None
+    field: str | None
+
+    def fits(self, actor: str, kind: Kind, field: str | None) -> bool:
+        return (
+            self.actor in (_ANYONE, actor)
+            and (self.kinds is None or kind in self.kinds)
+            and (self.field is None or (kind in _ACCESSES and self.field == field))
+        )
 
 
 def _build(rules: tuple[Rule, ...]) -> _Table:
-    wanted = [[_parse(rule, place) for place in sorted(rule.places)] for rule in rules]
+    places = [[_parse(rule, place) for place in sorted(rule.places)] for rule in rules]
+    looks = [
+        [(_parse(rule, place), _fields(rule, names)) for place, names in rule.looks.items()]
+        for rule in rules
+    ]
+
+    def hits(actor: str, kind: Kind, field: str | None) -> Iterator[_Hit]:
+        for number, rule in enumerate(rules):
+            if any(place.fits(actor, kind, field) for place in places[number]):
+                named = (names for place, names in looks[number] if place.fits(actor, kind, field))
+                names = _own(kind, field).union(*named)
+                shown = frozenset[int]().union(*(_WORDS[name] for name in names))
+                yield number, rule.check, shown, names
+
     return {
         actor: [
-            [
-                tuple(
-                    index
-                    for index, places in enumerate(wanted)
-                    if any(
-                        who in (_ANYONE, actor)
-                        and (kinds is None or kind in kinds)
-                        and (name is None or (kind in _ACCESSES and name == field))
-                        for who, kinds, name in places
-                    )
-                )
-                for field in (*_RING_FIELDS, None)
-            ]
-            for kind in Kind
+            [tuple(hits(actor, kind, field)) for field in (*_RING_FIELDS, None)] for kind in Kind
         ]
         for actor in (*_ACTORS, _ANYONE)
     }
 
 
-def _parse(rule: Rule, place: str) -> tuple[str, tuple[Kind, ...] | None, str | None]:
-    """(actor or "", op kinds or None for any, field or None for any) of one of a rule's places."""
-    words = place.split()
+def _own(kind: Kind, field: str | None) -> frozenset[str]:
+    """What an event shows of the field that it accesses."""
+    if field is None or field in _BUFFERS or kind not in _ACCESSES:
+        return frozenset()
+    return frozenset({field})
+
+
+def _parse(rule: Rule, text: str) -> _Place:
+    """One of a rule's places."""
+    words = text.split()
     actor = words.pop(0) if words and words[0] in _ACTORS else _ANYONE
     kinds: tuple[Kind, ...] | None = None
     if words and words[0] in Kind.__members__:
         kind = Kind[words.pop(0)]
         kinds = (Kind.LOAD, Kind.RMW) if kind is Kind.LOAD else (kind,)
-    name = words.pop(0) if words and words[0] in _RING_FIELDS else None
-    if words or (kinds is None and name is None):
-        raise ValueError(f"rule {rule.name} names an unknown place: {place!r}")
-    return actor, kinds, name
+    field = words.pop(0) if words and words[0] in _RING_FIELDS else None
+    if words or not _is_shown(kinds, field):
+        raise ValueError(f"rule {rule.name} names an unknown place: {text!r}")
+    return _Place(actor, kinds, field)
 
 
-def _without(table: _Table, index: int) -> _Table:
-    return {
-        actor: [[tuple(hit for hit in hits if hit != index) for hits in row] for row in rows]
-        for actor, rows in table.items()
-    }
+def _is_shown(kinds: tuple[Kind, ...] | None, field: str | None) -> bool:
+    """Whether there are such events: only loads and stores are at a field of the ring page, and a
+    CHOOSE, which says nothing about the protocol, is shown to no rule."""
+    if kinds is None:
+        return field is not None
+    return Kind.CHOOSE not in kinds and (field is None or kinds[0] in _ACCESSES)
+
+
+def _fields(rule: Rule, names: str) -> frozenset[str]:
+    """Some of what a rule looks at."""
+    unknown = [name for name in names.split() if name not in _RING_FIELDS]
+    if unknown:
+        raise ValueError(f"rule {rule.name} looks at an unknown field: {unknown[0]!r}")
+    return frozenset(names.split())

@@ -1,4 +1,4 @@
-"""The ring page as the rules see it: who produces, who consumes, what an access does to a word.
+"""The ring page as the rules see it: its fields, who produces, who consumes.
 
 Sources: docs/misc/xenstore-ring.txt, "The xenstore ring datastructure";
 xen/include/public/io/xs_wire.h, `struct xenstore_domain_interface`.
@@ -6,14 +6,13 @@ xen/include/public/io/xs_wire.h, `struct xenstore_domain_interface`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
-from struct import Struct
-from typing import NamedTuple, TypeVar, cast
+from typing import NamedTuple
 
 from guestsim.abi.xs_wire import XENSTORE_RING_SIZE, Interface
-from guestsim.trace.ops import Event, Flag, Kind, Outcome, Rule
+from guestsim.trace.ops import Event, Flag, Kind, Outcome
 
 __all__ = [
+    "BUFFERS_END",
     "CONNECTION",
     "DAEMON",
     "DATASTRUCTURE",
@@ -32,22 +31,20 @@ __all__ = [
     "RSP_PROD",
     "SERVER_FEATURES",
     "SIZE",
+    "STORE",
     "WIRE_PROTOCOL",
     "Memory",
     "Ring",
-    "accessed",
     "idles",
     "index_name",
-    "make",
-    "moved",
-    "pair",
-    "word",
 ]
 
 GUEST = "guest"
 DAEMON = "daemon"
 
 SIZE = XENSTORE_RING_SIZE
+BUFFERS_END = 2 * SIZE
+"""The first address behind both buffers."""
 
 # Plain integers: the rules compare them for every op, and IntEnum comparisons cost five times more.
 REQ_CONS = int(Interface.REQ_CONS)
@@ -57,6 +54,8 @@ RSP_PROD = int(Interface.RSP_PROD)
 SERVER_FEATURES = int(Interface.SERVER_FEATURES)
 CONNECTION = int(Interface.CONNECTION)
 ERROR = int(Interface.ERROR)
+# An enum's attribute takes longer to look up than all that a check does with it.
+STORE = Kind.STORE
 
 DATASTRUCTURE = "xenstore-ring.txt: The xenstore ring datastructure"
 RECONNECTION_FEATURE = "xenstore-ring.txt: The ring reconnection feature"
@@ -64,9 +63,6 @@ ERROR_FEATURE = "xenstore-ring.txt: The connection error feature"
 WIRE_PROTOCOL = "xenstore.txt: Communication with xenstore"
 
 Memory = bytes | bytearray
-
-_U32 = Struct("<I")
-_PAIR = Struct("<II")
 
 
 class Ring(NamedTuple):
@@ -99,37 +95,6 @@ def index_name(address: int) -> str:
     return _NAMES[address]
 
 
-def word(memory: Memory, address: int) -> int:
-    """The u32 at `address`."""
-    return cast("int", _U32.unpack_from(memory, address)[0])
-
-
-def pair(memory: Memory, ring: Ring) -> tuple[int, int]:
-    """(cons, prod) of `ring`: they are neighbours on the page, cons first."""
-    return cast("tuple[int, int]", _PAIR.unpack_from(memory, ring.cons))
-
-
-def accessed(memory: Memory, event: Event) -> tuple[int, int]:
-    """(address of the u32 that `event` accesses, its value as loaded or stored).
-
-    An access of fewer than four bytes is completed with the bytes of `memory`. The access must
-    not leave its word (`Monitor` sees to that).
-    """
-    op = event.op
-    if op.size == 4:
-        return op.address, event.value
-    base = op.address & ~3
-    shift = 8 * (op.address - base)
-    mask = ((1 << 8 * op.size) - 1) << shift
-    return base, word(memory, base) & ~mask | event.value << shift & mask
-
-
-def moved(memory: Memory, event: Event) -> bool:
-    """Whether the STORE `event` changes the word that it is for."""
-    address, value = accessed(memory, event)
-    return word(memory, address) != value
-
-
 def idles(event: Event) -> bool:
     """Whether the actor goes idle with `event`: it sleeps, yields, or halts because it is done.
 
@@ -140,21 +105,3 @@ def idles(event: Event) -> bool:
     if op.kind is Kind.WAIT:
         return not op.flags & Flag.POLL
     return op.kind is Kind.HALT and (op.end is None or op.end.outcome is Outcome.CONNECTED)
-
-
-_H = TypeVar("_H", bound=Hashable)
-
-
-def make(
-    name: str,
-    section: str,
-    text: str,
-    places: frozenset[str],
-    *,
-    initial: _H,
-    check: Callable[[_H, Memory, Event], tuple[_H, str | None]],
-    looks: Mapping[str, str] | None = None,
-) -> Rule:
-    """A `Rule` whose check knows the type of its own history."""
-    erased = cast("Callable[[Hashable, Memory, Event], tuple[Hashable, str | None]]", check)
-    return Rule(name, section, text, places, initial, erased, looks or {})

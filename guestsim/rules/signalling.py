@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-from guestsim.rules.page import (
-    DATASTRUCTURE,
-    GUEST,
-    INDICES,
-    Memory,
-    idles,
-    index_name,
-    make,
-    moved,
-)
+from guestsim.rules.page import DATASTRUCTURE, GUEST, INDICES, STORE, idles, index_name
+from guestsim.rules.rule import make
+from guestsim.rules.view import View
 from guestsim.trace.ops import Event, Kind, is_yield
 from guestsim.trace.shared import field
 
@@ -22,7 +15,7 @@ __all__ = ["SIGNAL"]
 #
 # Idle is a WAIT (a yield is one), or the HALT of an actor that is done (`page.idles`). A side that
 # spins on memory without waiting never goes idle and is not judged. An actor that is still blocked
-# when an execution ends has to be handed in as a WAIT event (`Watch.finish`): schedulers record a
+# when an execution ends has to be handed in as a WAIT event, as `Execution` does: a trace has a
 # wait when it ends.
 #
 # What is owed outlives a stage of the boot chain: the stages are one guest, and the next stage's
@@ -33,12 +26,12 @@ __all__ = ["SIGNAL"]
 _History = tuple[int, int]
 
 
-def _signal(history: _History, memory: Memory, event: Event) -> tuple[_History, str | None]:
+def _signal(history: _History, view: View, event: Event) -> tuple[_History, str | None]:
     op = event.op
     guest = event.actor == GUEST
     owed = history[0] if guest else history[1]
-    if op.kind is Kind.STORE:
-        if owed or not moved(memory, event):
+    if op.kind is STORE:
+        if owed or not view.moved(event):
             return history, None
         return _with(history, guest, op.address & ~3), None
     if op.kind is Kind.SEND:

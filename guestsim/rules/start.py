@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from guestsim.rules.page import (
+    BUFFERS_END,
     DATASTRUCTURE,
     INDICES,
     REQ,
     RING_OF,
     RSP,
     SIZE,
-    Memory,
+    STORE,
     index_name,
-    make,
 )
-from guestsim.trace.ops import Event, Kind
+from guestsim.rules.rule import make
+from guestsim.rules.view import View
+from guestsim.trace.ops import Event
 from guestsim.trace.shared import place
 
 __all__ = ["START_STATE"]
@@ -27,8 +29,8 @@ __all__ = ["START_STATE"]
 # Unused bytes: the guest's loads from `rsp` are held against what was produced by `data-owner`
 # and against what it has seen by `publish-order`, so an unused byte of rsp is never loaded in a
 # legal run. A guest that loads from `req` may be reading back its own bytes; whether it makes
-# anything of the others shows only when two runs with different fill bytes are compared
-# (`differential.same_behaviour`).
+# anything of the others shows only where two runs with different fill bytes are compared, and is
+# not judged.
 #
 # The history is the stage, and which queues it knows: bit 0 req, bit 1 rsp.
 
@@ -37,7 +39,7 @@ _History = tuple[str, int]
 
 def _start_state(
     history: _History,
-    memory: Memory,  # noqa: ARG001 (the shape of every check)
+    view: View,  # noqa: ARG001 (the shape of every check)
     event: Event,
 ) -> tuple[_History, str | None]:
     op = event.op
@@ -46,12 +48,12 @@ def _start_state(
     if op.site.stage != stage:
         stage, known = op.site.stage, 0
         history = (stage, 0)
-    if address < RSP.base + SIZE:
+    if address < BUFFERS_END:
         ring = REQ if address < SIZE else RSP
         loads_index = False
     elif address & ~3 in RING_OF:
         ring = RING_OF[address & ~3]
-        loads_index = op.kind is not Kind.STORE
+        loads_index = op.kind is not STORE
     else:
         return (stage, 0), None
     bit = 1 if ring is REQ else 2
@@ -63,7 +65,7 @@ def _start_state(
         return history, None
     what = (
         f"loaded {place(address, op.size)}"
-        if op.kind is not Kind.STORE
+        if op.kind is not STORE
         else f"stored {place(address, op.size)} = {event.value:#x}"
     )
     where = f"stage {stage} " if stage else ""

@@ -11,20 +11,9 @@ from struct import Struct
 from typing import NamedTuple
 
 from guestsim.abi.xs_wire import XENSTORE_PAYLOAD_MAX, XSD_HEADER_SIZE, XsdSockmsgType
-from guestsim.rules.page import (
-    CONNECTION,
-    DAEMON,
-    OWNER,
-    REQ,
-    RING_OF,
-    SIZE,
-    WIRE_PROTOCOL,
-    Memory,
-    Ring,
-    accessed,
-    make,
-    word,
-)
+from guestsim.rules.page import CONNECTION, DAEMON, OWNER, REQ, RING_OF, SIZE, WIRE_PROTOCOL, Ring
+from guestsim.rules.rule import make
+from guestsim.rules.view import View
 from guestsim.trace.ops import Event
 
 __all__ = ["BOUNDARY", "IDLE", "WIRE_SANE", "Half", "Header", "Wire", "feed", "follow", "published"]
@@ -105,14 +94,14 @@ def feed(half: Half, data: bytes) -> tuple[Half | None, tuple[Header, ...], tupl
         partial, left = b"", header.len
 
 
-def published(memory: Memory, ring: Ring, prod: int) -> bytes | None:
+def published(view: View, ring: Ring, prod: int) -> bytes | None:
     """The bytes that a move of `ring`'s producer index to `prod` publishes; None for a jump."""
-    before = word(memory, ring.prod)
+    before = view.word(ring.prod)
     step = prod - before & 0xFFFFFFFF
     if step > SIZE:
         return None
     first = before % SIZE
-    buffer = bytes(memory[ring.base : ring.base + SIZE])
+    buffer = view.buffer(ring)
     return (buffer[first:] + buffer[:first])[:step]
 
 
@@ -174,16 +163,16 @@ def _reply(waiting: tuple[Header, ...], header: Header) -> tuple[tuple[Header, .
 _START: Wire | None = IDLE
 
 
-def _wire_sane(wire: Wire | None, memory: Memory, event: Event) -> tuple[Wire | None, str | None]:
-    address, value = accessed(memory, event)
-    connection = word(memory, CONNECTION)
+def _wire_sane(wire: Wire | None, view: View, event: Event) -> tuple[Wire | None, str | None]:
+    address, value = view.accessed(event)
+    connection = view.word(CONNECTION)
     if address == CONNECTION:
         ends = event.actor == DAEMON and connection and not value
         return (IDLE if ends else wire), None
     if connection:
         return wire, None
     ring = RING_OF[address]
-    data = published(memory, ring, value) if OWNER[address] == event.actor else None
+    data = published(view, ring, value) if OWNER[address] == event.actor else None
     if data is None:
         return IDLE, None
     if wire is None:
@@ -203,7 +192,9 @@ WIRE_SANE = make(
     initial=_START,
     check=_wire_sane,
     looks={
-        "STORE req_prod": "connection req rsp_prod",
-        "STORE rsp_prod": "connection rsp req_prod",
+        "STORE req_prod": "connection",
+        "STORE rsp_prod": "connection",
+        "guest STORE req_prod": "req",
+        "daemon STORE rsp_prod": "rsp",
     },
 )

@@ -1,4 +1,4 @@
-"""The rules as executions and searches want them."""
+"""The rules as executions want them."""
 
 from __future__ import annotations
 

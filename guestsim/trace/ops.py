@@ -7,7 +7,6 @@ of a cycle, and a trace has many. Addresses are those of the shared address spac
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
 from enum import IntEnum, IntFlag, StrEnum
 
 import msgspec
@@ -21,7 +20,6 @@ __all__ = [
     "Kind",
     "Op",
     "Outcome",
-    "Rule",
     "Sample",
     "Site",
     "Violation",
@@ -174,28 +172,3 @@ class Violation(msgspec.Struct, frozen=True, gc=False):
     """One sentence with the values involved."""
     step: int = -1
     """Index of the event in the trace, -1 where there is none."""
-
-
-class Rule(msgspec.Struct, frozen=True):
-    """One sentence of the specification as a check on every op.
-
-    `check(history, memory, event)` gets the rule's own history (a small hashable value, `initial`
-    at the start), the shared memory as it is *before* the event, and the event. It returns the
-    new history and, where the rule is broken, a sentence.
-    """
-
-    name: str
-    section: str
-    text: str
-    places: frozenset[str]
-    """The fields (`guestsim.trace.shared.field`) and op kinds (`"SEND"`, `"WAIT"`, `"HALT"`…)
-    whose events the rule needs to see; also both, and an actor in front (`"STORE req_prod"`,
-    `"guest LOAD rsp"`)."""
-    initial: Hashable
-    check: Callable[[Hashable, bytes | bytearray, Event], tuple[Hashable, str | None]]
-    looks: Mapping[str, str] = {}
-    """For events of such a place (as in `places`), the fields whose memory `check` may look at,
-    with spaces between; the word that the event itself accesses goes without saying. An event that
-    looks at nothing which another actor's event stores must commute with that event: in either
-    order they lead to the same history and break the same. So where the two share history, they
-    name what the other stores."""

@@ -6,11 +6,18 @@ import struct
 from typing import NamedTuple
 
 from guestsim.abi.xs_wire import Interface
-from guestsim.rules import BY_NAME, Monitor, check_trace
-from guestsim.rules.monitor import perform
+from guestsim.rules import ALL, Monitor, check_trace
 from guestsim.trace import End, Event, Flag, Kind, Op, Outcome, Site
-from guestsim.trace.effects import ready
-from guestsim.trace.shared import SHARED_SIZE, load, pending_place, server_pending_place, store
+from guestsim.trace.effects import apply, ready
+from guestsim.trace.shared import (
+    SHARED_SIZE,
+    load,
+    pending_place,
+    server_pending_place,
+    store,
+)
+
+BY_NAME = {rule.name: rule for rule in ALL}
 
 GUEST_END = pending_place(3)
 SERVER_END = server_pending_place()
@@ -109,7 +116,7 @@ def perform_all(initial: bytes, steps: list[Step]) -> list[Event]:
             value = op.value
         event = Event(actor, op, value)
         events.append(event)
-        perform(memory, event)
+        apply(memory, event.op)
     return events
 
 
@@ -135,7 +142,7 @@ def judge(rule: str, initial: bytes, steps: list[Step]) -> list[tuple[int, str]]
     for number, event in enumerate(events):
         histories, violations = monitor.step(histories, memory, event, number)
         hash(histories)
-        perform(memory, event)
+        apply(memory, event.op)
         found += [(violation.step, violation.message) for violation in violations]
     live = check_trace(initial, events, [BY_NAME[rule]])
     assert [(violation.step, violation.message) for violation in live] == found[:1], (

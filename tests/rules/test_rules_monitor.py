@@ -1,16 +1,17 @@
-"""The engine: which rule sees which event, runs of stores, and the two ways to ask."""
+"""The engine: which rule sees which event, in which form, and the two ways to ask."""
 
 from __future__ import annotations
 
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rule_steps import Step, daemon, flat, guest, perform_all, ring
+from rule_steps import BY_NAME, Step, daemon, flat, guest, perform_all, ring
+from small_actors import GUEST_PENDING, REQ_PROD, Program, fence, locked, rmw, wait
 
-from guestsim.rules import ALL, BY_NAME, Monitor, Watch, check_trace
-from guestsim.rules.monitor import perform
-from guestsim.trace import Event, Kind, Op, Rule, Site, Violation
+from guestsim.execute import Execution, TsoExecution, execute, fair
+from guestsim.rules import ALL, Monitor, Rule, Watch, as_judged, check_trace
+from guestsim.trace import End, Event, Flag, Kind, Op, Outcome, Sample, Site, Violation
+from guestsim.trace.effects import apply
 
 NAMES = [
     "index-bound",
@@ -31,7 +32,6 @@ NAMES = [
 
 def test_the_catalogue_has_the_thirteen_rules_in_order() -> None:
     assert [rule.name for rule in ALL] == NAMES
-    assert list(BY_NAME) == NAMES
     for rule in ALL:
         assert rule.text.endswith("."), rule.name
         assert rule.section.startswith(("xenstore-ring.txt: ", "xenstore.txt: ")), rule.name
@@ -41,7 +41,7 @@ def test_the_catalogue_has_the_thirteen_rules_in_order() -> None:
 def spy(*places: str) -> Rule:
     """A rule whose history is all that it has seen, as (actor, kind, address, size, value)."""
 
-    def check(history, memory, event):  # type: ignore[no-untyped-def]
+    def check(history, view, event):  # type: ignore[no-untyped-def]
         op = event.op
         return (*history, (event.actor, op.kind.name, op.address, op.size, event.value)), None
 
@@ -57,7 +57,7 @@ def seen(places: tuple[str, ...], steps: list[Step]) -> object:
         after, _ = monitor.step(histories, memory, event)
         assert concerned == (after is not histories), event
         histories = after
-        perform(memory, event)
+        apply(memory, event.op)
     return histories[0]
 
 
@@ -70,6 +70,7 @@ EVERYTHING = flat(
     guest.wait(),
     guest.load("rsp", size=8),
     guest.halt(),
+    Step("guest", fence()),
 )
 
 
@@ -87,6 +88,8 @@ EVERYTHING = flat(
         (("guest WAIT", "guest HALT"), [6, 8]),
         (("rsp",), [7]),
         (("STORE",), [1, 4]),
+        (("FENCE",), [9]),
+        (("daemon FENCE",), []),
     ],
 )
 def test_a_rule_sees_what_its_places_name(places: tuple[str, ...], wanted: list[int]) -> None:
@@ -99,7 +102,12 @@ def test_a_rule_sees_what_its_places_name(places: tuple[str, ...], wanted: list[
 
 
 @pytest.mark.parametrize(
-    "place", ["", "guest", "req_pord", "STORE server_pending", "SEND x", "store"]
+    "place",
+    [
+        *("", "guest", "req_pord", "STORE server_pending", "SEND x", "store"),
+        # What is no load and no store is at no field; what nobody can know is no rule's business.
+        *("FENCE req", "WAIT req_prod", "CHOOSE", "guest CHOOSE"),
+    ],
 )
 def test_a_misspelt_place_is_refused(place: str) -> None:
     with pytest.raises(ValueError, match="spy names an unknown place"):
@@ -135,8 +143,7 @@ def test_step_is_pure_and_gives_back_the_same_histories_where_nothing_changed() 
     first, _ = monitor.step(monitor.initial, memory, load)
     assert first != monitor.initial
     assert monitor.step(monitor.initial, memory, load) == (first, ())
-    fence = Event("guest", Op(Kind.FENCE))
-    assert monitor.step(first, memory, fence)[0] is first
+    assert monitor.step(first, memory, Event("guest", fence()))[0] is first
 
 
 def violations_of(monitor: Monitor, initial: bytes, events: list[Event]) -> list[Violation]:
@@ -148,7 +155,7 @@ def violations_of(monitor: Monitor, initial: bytes, events: list[Event]) -> list
         histories, violations = monitor.step(histories, memory, event, number)
         for violation in violations:
             found.setdefault(violation.rule, violation)
-        perform(memory, event)
+        apply(memory, event.op)
     return list(found.values())
 
 
@@ -216,34 +223,7 @@ def test_the_live_engine_agrees_with_the_pure_one(
     assert list(check_trace(initial, events)) == violations_of(Monitor(), initial, events)
 
 
-def watched(monitor: Monitor, initial: bytes, events: list[Event]) -> Watch:
-    watch = Watch(monitor)
-    memory = bytearray(initial)
-    for event in events:
-        watch.see(memory, event)
-        perform(memory, event)
-    return watch
-
-
-def test_the_live_engine_shows_a_run_as_one_store() -> None:
-    # Without this, a reset's 2,048 byte stores would cost as much as 2,048 asked rules each.
-    spied: list[tuple[int, int]] = []
-
-    def check(history, memory, event):  # type: ignore[no-untyped-def]
-        spied.append((event.op.address, event.op.size))
-        return history, None
-
-    rule = Rule("spy", "none", "Sees.", frozenset({"STORE"}), None, check)
-    steps: list[Step] = [guest.store("req", 0xFF, at=at, size=1) for at in range(2048)]
-    steps.append(guest.store("req_prod", 0))
-    watched(Monitor([rule]), ring(), perform_all(ring(), steps))
-    shown = [pair for pair in spied if pair not in {(2, 1022), (1026, 1022)}]
-    assert len(spied) < 12, spied
-    assert shown[-1] == (2052, 4), spied
-    assert {(2, 1022), (1026, 1022)} <= set(spied), spied
-
-
-def test_the_live_engine_numbers_the_step_in_the_middle_of_a_run() -> None:
+def test_the_live_engine_numbers_the_step_in_the_middle_of_a_copy() -> None:
     initial = ring(0, req_prod=500, req_cons=100)
     steps: list[Step] = [
         guest.load("req_prod"),
@@ -255,22 +235,6 @@ def test_the_live_engine_numbers_the_step_in_the_middle_of_a_run() -> None:
     ]
 
 
-def test_a_run_ends_where_another_actor_or_stage_goes_on() -> None:
-    run = [guest.store("req", 0, at=at, size=1) for at in range(4)]
-    steps = [
-        guest.load("req_prod"),
-        *run,
-        guest.at("kernel").store("req", 0, at=4, size=1),
-        *(guest.at("kernel").store("req", 0, at=at, size=1) for at in range(5, 8)),
-        daemon.at("kernel").store("req", 0, at=8, size=1),
-    ]
-    found = check_trace(ring(), perform_all(ring(), steps))
-    assert [(violation.rule, violation.step) for violation in found] == [
-        ("start-state", 5),
-        ("data-owner", 9),
-    ], found
-
-
 def test_see_gives_each_broken_rule_once() -> None:
     watch = Watch(Monitor())
     memory = bytearray(ring(22))
@@ -280,17 +244,73 @@ def test_see_gives_each_broken_rule_once() -> None:
     assert [violation.step for violation in watch.violations] == [0]
 
 
-def test_finish_judges_who_waits_for_ever() -> None:
-    watch = Watch(Monitor())
-    memory = bytearray(ring())
-    load, move, wait = (
-        Event(actor, op, op.value)
-        for actor, op in (guest.load("rsp_cons"), guest.store("rsp_cons", 0), guest.wait())
+def test_a_broken_rule_is_not_asked_again_and_the_others_are() -> None:
+    asked: list[str] = []
+
+    def rule(name: str, sentence: str | None) -> Rule:
+        def check(history, view, event):  # type: ignore[no-untyped-def]
+            asked.append(name)
+            return history, sentence
+
+        return Rule(name, "none", "Asks.", frozenset({"STORE"}), None, check)
+
+    steps = [guest.store("req", 0), guest.store("req", 1)]
+    found = check_trace(
+        ring(), perform_all(ring(), steps), [rule("broken", "no"), rule("kept", None)]
     )
-    moved = Event("guest", msgspec.structs.replace(move.op, value=4), 4)
-    memory[2060] = 4
-    for event in (load, moved):
-        assert list(watch.see(memory, event)) == []
-        perform(memory, event)
-    found = watch.finish(memory, [("guest", wait.op)])
-    assert [violation.rule for violation in found] == ["signal"], found
+    assert [(violation.rule, violation.step) for violation in found] == [("broken", 0)]
+    assert asked == ["broken", "kept", "kept"]
+
+
+def test_a_rule_is_not_shown_what_it_must_not_depend_on() -> None:
+    shown: list[Op] = []
+
+    def check(history, view, event):  # type: ignore[no-untyped-def]
+        shown.append(event.op)
+        return history, None
+
+    rule = Rule("spy", "none", "Sees.", frozenset({"STORE", "HALT"}), None, check)
+    site = Site("kernel", 0x1234, "main", "main.c", 7)
+    end = End(Outcome.REFUSED, "why", site, (Sample("req_prod", 1),), ("READ a (id 1)",))
+    store = Op(Kind.STORE, 2052, 4, 5, site, Flag.LOCKED, "note")
+    halt = Op(Kind.HALT, site=site, note="note", end=end)
+    events = [Event("guest", store, 5), Event("guest", halt)]
+    check_trace(ring(), events, [rule])
+    stage = Site("kernel")
+    assert shown == [
+        Op(Kind.STORE, 2052, 4, 5, stage, Flag.LOCKED),
+        Op(Kind.HALT, site=stage, end=End(Outcome.REFUSED, "")),
+    ]
+    assert shown == [as_judged(event.op) for event in events]
+    assert shown == [as_judged(op) for op in shown]
+
+
+@pytest.mark.parametrize("model", [Execution, TsoExecution])
+def test_an_execution_shows_fences_both_halves_and_a_wait_without_end(
+    model: type[Execution],
+) -> None:
+    lines = [fence(), rmw(REQ_PROD), locked(REQ_PROD, 3), wait(address=GUEST_PENDING, bits=2)]
+    seen: list[tuple[Kind, int]] = []
+
+    def check(history, view, event):  # type: ignore[no-untyped-def]
+        seen.append((event.op.kind, event.value))
+        return history, None
+
+    places = frozenset({"FENCE", "RMW", "STORE", "guest WAIT"})
+    watch = Watch(Monitor([Rule("spy", "none", "Sees.", places, None, check)]))
+    execution = model([Program("guest", lines)], ring(7), watch.see)
+    execution.start()
+    while execution.end is None:
+        execution.step(0)
+    assert execution.outcome is Outcome.HUNG
+    assert seen == [(Kind.FENCE, 0), (Kind.RMW, 7), (Kind.STORE, 3), (Kind.WAIT, 0)]
+
+
+def test_to_wait_for_ever_without_a_signal_breaks_signal() -> None:
+    lines = [rmw(REQ_PROD), locked(REQ_PROD, 3), wait(address=GUEST_PENDING, bits=2)]
+    watch = Watch(Monitor([BY_NAME["signal"]]))
+    run = execute(fair, (Program("guest", lines),), ring(7), watch.see)
+    assert run.outcome is Outcome.HUNG
+    assert [(found.rule, found.message) for found in run.violations] == [
+        ("signal", "guest waits without a signal since it moved req_prod")
+    ]

@@ -5,39 +5,17 @@ from __future__ import annotations
 import contextlib
 
 import pytest
-from hypothesis import Phase, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from ring_play import Hung, Way, initial_memory, play
+from ring_ways import BUGS, NO_SHRINKING, STARTS, WAYS, wrong_way
 
-from guestsim.rules import BY_NAME, Monitor, Watch
-from guestsim.rules.monitor import perform
+from guestsim.rules import ALL, Monitor, Watch
 from guestsim.trace import Event, Kind, Outcome
+from guestsim.trace.effects import apply
 from guestsim.trace.shared import load
 
-STARTS = [0, 1, 1023, 1024, 2**31 - 1, 2**32 - 1, 2**32 - 22]
-
 MONITOR = Monitor()
-
-# A smaller way is no simpler run: shrinking would take minutes and show nothing.
-NO_SHRINKING = (Phase.explicit, Phase.reuse, Phase.generate)
-
-WAYS = st.builds(
-    Way,
-    start=st.sampled_from(STARTS) | st.integers(0, 2**32 - 1),
-    fill=st.sampled_from([0, 0xA5, 0xFF]),
-    piece=st.integers(1, 16),
-    backwards=st.booleans(),
-    atomic=st.booleans(),
-    cons_first=st.booleans(),
-    own_cached=st.booleans(),
-    signal_late=st.booleans(),
-    check_connection_late=st.booleans(),
-    reset_to=st.sampled_from(STARTS),
-    in_flight=st.booleans(),
-    sizes=st.lists(
-        st.tuples(st.integers(0, 1500), st.integers(0, 3000)), min_size=1, max_size=3
-    ).map(tuple),
-)
 
 
 def said(watch: Watch) -> str:
@@ -76,50 +54,12 @@ def test_the_pure_engine_says_the_same_on_a_whole_run() -> None:
         histories, violations = MONITOR.step(histories, memory, event, number)
         assert not violations
         hash(histories)
-        perform(memory, event)
-
-
-BUGS = {
-    "guest writes-req-cons": "index-owner",
-    "guest index-before-data": "publish-order",
-    "guest overwrites-unread": "data-owner",
-    "guest silent-write": "signal",
-    "guest silent-read": "signal",
-    "guest reads-before-sampling": "publish-order",
-    "guest assumes-zero": "start-state",
-    "guest writes-features": "features-owner",
-    "guest closes-blind": "unknown-features",
-    "guest clears-connection": "connection-owner",
-    "guest impatient": "hands-off",
-    "guest bad-type": "wire-sane",
-    "guest overlong": "wire-sane",
-    "guest legacy-reset": "index-owner",
-    "daemon writes-rsp-cons": "index-owner",
-    "daemon index-before-data": "publish-order",
-    "daemon overwrites-unread": "data-owner",
-    "daemon silent-write": "signal",
-    "daemon silent-read": "signal",
-    "daemon late-advertise": "features-owner",
-    "daemon clears-a-bit": "features-owner",
-    "daemon opens-twice": "connection-owner",
-    "daemon goes-on-after-error": "error-final",
-    "daemon clears-first": "reset-complete",
-    "daemon silent-reset": "reset-complete",
-    "daemon keeps-replies": "reset-complete",
-    "daemon keeps-watch": "reset-complete",
-    "daemon wrong-req-id": "wire-sane",
-    "daemon wrong-type": "wire-sane",
-}
+        apply(memory, event.op)
 
 
 @pytest.mark.parametrize("bug", BUGS)
 def test_a_named_bug_breaks_its_rule(bug: str) -> None:
-    side, name = bug.split()
-    way = Way(
-        in_flight=side == "daemon" and name in {"clears-first", "keeps-replies"},
-        guest_bug=name if side == "guest" else "",
-        daemon_bug=name if side == "daemon" else "",
-    )
+    way = wrong_way(bug)
     broken: set[str] = set()
     for seed in range(10):
         watch = Watch(MONITOR)
@@ -144,7 +84,7 @@ def test_a_legacy_reset_breaks_the_rules_that_it_breaks_by_itself() -> None:
 
 def test_every_bug_names_a_rule_and_every_rule_but_the_bound_has_a_bug() -> None:
     # A torn pair needs one exact interleaving: see test_rules_indices.
-    assert set(BUGS.values()) == set(BY_NAME) - {"index-bound"}
+    assert set(BUGS.values()) == {rule.name for rule in ALL} - {"index-bound"}
 
 
 def test_a_play_fills_both_rings_and_ends_well() -> None:
