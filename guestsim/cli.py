@@ -52,6 +52,7 @@ from guestsim.runner import (
     set_up,
     shrink,
 )
+from guestsim.runner.control import ExplorerName
 from guestsim.runner.mutants import refuse_what_is_no_mutant, score
 from guestsim.runner.once import scenario_of
 from guestsim.runner.symbolize import Sources, Symbolizer
@@ -124,9 +125,13 @@ def check(
     twice: Annotated[
         bool, typer.Option("--twice", help="Run every actor twice for each value, and compare.")
     ] = False,
-    reductions: Annotated[
-        bool, typer.Option(help="Search fewer states with the same outcomes.")
-    ] = True,
+    explorer: Annotated[
+        ExplorerName,
+        typer.Option(
+            help="Who explores a search's states: the compiled explorer, or the slow and plain one "
+            "against which it is tested."
+        ),
+    ] = ExplorerName.COMPILED,
 ) -> None:
     """Run scenarios and judge them against what they expect."""
     options = Options(
@@ -134,7 +139,7 @@ def check(
         witnesses=witnesses or (json.with_name(f"{json.stem}-witnesses") if json else None),
         seconds=budget_of(budget, "s"),
         states=budget_of(budget, ""),
-        reduce=reductions,
+        explorer=explorer,
         twice=twice,
         validate=validate,
     )

@@ -358,6 +358,15 @@ class Execution:
         self.outcome = op.end.outcome
         self._ended_by = self.names[actor]
 
+    def show_endless_waits(self) -> None:
+        """Nothing will ever change again: show the waits that never end. See `Observer`."""
+        if self._observe is None:
+            return
+        for actor, name in enumerate(self.names[: len(self.actors)]):
+            if self.peek(actor).kind is _WAIT and not self.enabled(actor):
+                endless = Event(name, self.peek(actor))
+                self._report(self._observe(self.memory, endless) or (), -1)
+
     def _check_hung(self) -> None:
         """End the execution if everyone is blocked or idle: see `guestsim.execute.hang`."""
         everyone = range(len(self.actors))
@@ -369,12 +378,7 @@ class Execution:
             else waits(self.names[actor], self.peek(actor))
             for actor in everyone
         ]
-        if self._observe is not None:
-            # See `Observer`.
-            for actor in everyone:
-                if not self.enabled(actor):
-                    endless = Event(self.names[actor], self.peek(actor))
-                    self._report(self._observe(self.memory, endless) or (), -1)
+        self.show_endless_waits()
         self.outcome = Outcome.HUNG
         self.end = End(Outcome.HUNG, "; ".join(clauses))
 

@@ -166,12 +166,10 @@ class Watch:
         return tuple(first.values())
 
 
-def check_trace(
-    initial: bytes, events: Iterable[Event], rules: Iterable[Rule] = ALL
-) -> tuple[Violation, ...]:
+def check_trace(initial: bytes, events: Iterable[Event], monitor: Monitor) -> tuple[Violation, ...]:
     """The first violation of each rule along a trace that starts from shared memory `initial`."""
     memory = bytearray(initial)
-    watch = Watch(Monitor(rules))
+    watch = Watch(monitor)
     for event in events:
         watch.see(memory, event)
         apply(memory, event.op)

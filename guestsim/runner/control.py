@@ -8,9 +8,10 @@ from pathlib import Path
 
 import msgspec
 
+from guestsim.search import ExplorerName
 from guestsim.trace import Outcome
 
-__all__ = ["Options", "Progress", "Report"]
+__all__ = ["ExplorerName", "Options", "Progress", "Report"]
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,8 +25,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """Budget of a search; then it is incomplete."""
     states: int | None = None
     """The same in stored states."""
-    reduce: bool = True
-    """Whether reductions are used."""
+    explorer: ExplorerName = ExplorerName.COMPILED
+    """Who explores a search's states."""
     twice: bool = False
     """Run every actor twice for each value, and compare."""
     validate: int = 0

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import resource
 import time
-from collections.abc import Callable, Iterable, Mapping
-
-import msgspec
+from collections.abc import Callable, Iterable
 
 from guestsim import __version__
-from guestsim.execute import Schedule
-from guestsim.rules import ALL, Monitor, check_trace
+from guestsim.execute import Schedule, Segment
+from guestsim.rules import ALL, Monitor, as_judged, check_trace
 from guestsim.runner.control import Options, Progress, Report
 from guestsim.runner.interrupt import INTERRUPTED, requested
 from guestsim.runner.judge import Evidence, judge
@@ -20,27 +17,21 @@ from guestsim.runner.witnesses import save_schedule, witness_path
 from guestsim.scenario import Scenario
 from guestsim.scenario import Strategy as StrategyName
 from guestsim.search import (
-    Found,
+    Findings,
     Limits,
-    Reductions,
-    SearchRules,
+    Problem,
+    RuleSet,
     Witness,
     begin_after,
     explore,
-    schedule_of_witness,
 )
 from guestsim.trace import Outcome
 from guestsim.trace.memory_model import MemoryModel
-from guestsim.trace.results import Certificate, Result, SearchStats
+from guestsim.trace.results import Result, SearchStats
 
-__all__ = ["DEFAULTS", "check_by_search", "schedule_for_witness", "search"]
+__all__ = ["DEFAULTS", "check_by_search", "problem_of", "schedule_for_witness", "search"]
 
 DEFAULTS = Options()
-
-NO_REDUCTIONS = Reductions(
-    macro_steps=False, justified_turns=False, eager_stores=False, forget_unheeded=False
-)
-"""Every state is stored. Points are still merged: without that, no search of a loop ends."""
 
 
 def check_by_search(
@@ -57,11 +48,12 @@ def check_by_search(
     found = search(scenario, setup, options, judged, progress)
     certificate = found.certificate
     evidence = Evidence()
+    everything = Monitor()
     for outcome, witness in found.outcomes.items():
         path = _written(witness, str(outcome), scenario, setup, options)
         evidence.outcomes[outcome] = path
         evidence.counts[outcome] = 1
-        for violation in check_trace(witness.run.initial, witness.run.events):
+        for violation in check_trace(witness.run.initial, witness.run.events, everything):
             if violation.rule not in judged:
                 evidence.broken.setdefault(violation.rule, (violation.message, path))
     for rule, witness in found.violations.items():
@@ -75,11 +67,11 @@ def check_by_search(
         strategy=str(scenario.search.strategy),
         memory_model=str(scenario.search.memory_model),
         complete=certificate.complete,
-        states=certificate.states,
-        transitions=certificate.transitions,
+        states=found.states,
+        transitions=found.transitions,
         executions=None,
         seconds=round(time.perf_counter() - started, 3),
-        certificate=_certificate(found, setup),
+        certificate=certificate,
         string_stores=str(scenario.search.string_stores),
     )
     names = tuple(rule.name for rule in ALL if rule.name in judged or rule.name in evidence.broken)
@@ -92,53 +84,66 @@ def search(
     options: Options = DEFAULTS,
     judged: Iterable[str] = (),
     progress: Progress | None = None,
-) -> Found:
+) -> Findings:
     """The scenario's search, with the rules named in `judged`."""
-    wanted = set(judged)
-    rules = None
-    if wanted:
-        monitor = Monitor(rule for rule in ALL if rule.name in wanted)
-        rules = SearchRules(monitor.initial, monitor.step, monitor.concerned, monitor.looks)
-    bounded = scenario.search.strategy is StrategyName.BOUNDED
     setup.guest.keep_states = True
     started = time.perf_counter()
-    begin = None
-    model = MemoryModel(str(scenario.search.memory_model))
-    if scenario.search.script:
-        begin = begin_after(
-            scripted(scenario, to_end=False),
-            setup.actors,
-            setup.memory,
-            fences=model is MemoryModel.TSO,
-        )
     return explore(
-        setup.actors,
-        setup.memory,
-        begin=begin,
-        unheeded=setup.unheeded,
-        model=model,
-        rules=rules,
-        reductions=Reductions() if options.reduce else NO_REDUCTIONS,
-        limits=Limits(
-            preemptions=scenario.search.bound if bounded else None, states=options.states
-        ),
-        twice=options.twice,
+        problem_of(scenario, setup, options, judged),
+        explorer=options.explorer,
+        images={image.name: image.sha256 for image in setup.images},
         validate_seeds=range(options.validate),
         should_stop=_deadline(options, started),
         progress=_reporter(progress, started),
     )
 
 
+def problem_of(
+    scenario: Scenario, setup: Setup, options: Options = DEFAULTS, judged: Iterable[str] = ()
+) -> Problem:
+    """What the scenario's search is about."""
+    wanted = set(judged)
+    monitors = [Monitor([rule]) for rule in ALL if rule.name in wanted]
+    rules = tuple(
+        RuleSet(each.initial, each.step, each.concerned, each.looks, as_judged) for each in monitors
+    )
+    model = MemoryModel(str(scenario.search.memory_model))
+    prefix = None
+    if scenario.search.script:
+        prefix = begin_after(
+            scripted(scenario, to_end=False),
+            setup.actors,
+            setup.memory,
+            fences=model is MemoryModel.TSO,
+        )
+    bounded = scenario.search.strategy is StrategyName.BOUNDED
+    return Problem(
+        actors=setup.actors,
+        memory=setup.memory,
+        prefix=prefix,
+        unheeded=setup.unheeded,
+        model=model,
+        rules=rules,
+        limits=Limits(
+            preemptions=scenario.search.bound if bounded else None, states=options.states
+        ),
+        twice=options.twice,
+    )
+
+
 def schedule_for_witness(witness: Witness, scenario: Scenario, setup: Setup) -> Schedule:
     """The schedule of a witness, without the scenario's path."""
-    return schedule_of_witness(
-        witness,
+    return Schedule(
+        guestsim=__version__,
+        title=scenario.title,
         scenario="",
         images=setup.scheduled_images,
         memory_model=str(scenario.search.memory_model),
         strategy=str(scenario.search.strategy),
-        title=scenario.title,
-        guestsim=__version__,
+        outcome=witness.run.outcome,
+        steps=tuple(Segment(name, count) for name, count in witness.run.steps),
+        digests=witness.digests,
+        choices=witness.run.choices,
     )
 
 
@@ -170,23 +175,3 @@ def _written(
     path = witness_path(options.witnesses, scenario, what)
     save_schedule(schedule_for_witness(witness, scenario, setup), scenario, path)
     return str(path)
-
-
-def _certificate(found: Found, setup: Setup) -> Certificate:
-    known = found.certificate
-    reductions: Mapping[str, bool] = msgspec.structs.asdict(known.reductions)
-    return Certificate(
-        complete=known.complete,
-        why_incomplete=known.why_incomplete,
-        begins_after=known.begins_after,
-        memory_images=known.memories,
-        live_runs=sum(known.live_runs),
-        compared_events=known.compared_events,
-        preemption_bound=known.preemptions,
-        store_buffer=known.store_buffer,
-        store_buffer_full=known.hit_store_buffer,
-        reductions=tuple(name for name, used in reductions.items() if used),
-        images={image.name: image.sha256 for image in setup.images},
-        search_bytes=known.peak_bytes,
-        peak_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-    )

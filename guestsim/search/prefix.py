@@ -11,14 +11,14 @@ from guestsim.execute.execution import Execution
 from guestsim.execute.strategies import Strategy
 from guestsim.trace import Actor, Burst, Event, Flag, Kind
 
-__all__ = ["Beginning", "begin_after"]
+__all__ = ["Prefix", "PrefixMove", "begin_after"]
 
-Move = tuple[str, bool, tuple[Event, ...]]
+PrefixMove = tuple[str, bool, tuple[Event, ...]]
 """Actor, whether it is its store buffer that moves, and what that is: no event for a store that
 enters the buffer, two for an atomic read-modify-write."""
 
 
-class Beginning(msgspec.Struct, frozen=True):
+class Prefix(msgspec.Struct, frozen=True):
     """An execution up to somewhere."""
 
     steps: tuple[tuple[str, int], ...]
@@ -28,7 +28,7 @@ class Beginning(msgspec.Struct, frozen=True):
     """What each actor does from here to its next answered op."""
     memory: bytes
 
-    def moves(self, store_buffer: int | None = None) -> Iterator[Move]:
+    def moves(self, store_buffer: int | None = None) -> Iterator[PrefixMove]:
         """Its steps, one by one. With a `store_buffer` for so many stores they are those of tso in
         which nothing is delayed: stores in a row enter the buffer and leave it."""
         stores: list[Event] = []
@@ -52,7 +52,7 @@ class Beginning(msgspec.Struct, frozen=True):
 
 def begin_after(
     strategy: Strategy, actors: Sequence[Actor], memory: bytes, *, fences: bool = False
-) -> Beginning:
+) -> Prefix:
     """Let the actors run as `strategy` says, under sc. InputError if the execution ends by that.
     `fences`: the search that begins there is under tso."""
     execution = Execution(actors, memory, fences=fences)
@@ -61,7 +61,7 @@ def begin_after(
     run = execution.result()
     if execution.end is not None:
         raise InputError(f"nothing is left to search: the script ends {run.end.message}")
-    return Beginning(
+    return Prefix(
         run.steps,
         run.events,
         tuple(execution.standing(number) for number in range(len(actors))),
@@ -69,7 +69,7 @@ def begin_after(
     )
 
 
-def _through(stores: Sequence[Event]) -> Iterator[Move]:
+def _through(stores: Sequence[Event]) -> Iterator[PrefixMove]:
     for event in stores:
         assert not event.op.flags & Flag.LOCKED
         yield event.actor, False, ()

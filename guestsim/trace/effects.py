@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import struct
 
-from guestsim.abi.xen import SharedInfo, VcpuInfo
 from guestsim.errors import InternalError
 from guestsim.trace.ops import Flag, Kind, Op
-from guestsim.trace.shared import SERVER, SHARED_INFO, load, store
+from guestsim.trace.shared import MASK, PENDING, SELECTOR, SERVER, UPCALL_PENDING, load, store
 
 __all__ = ["apply", "ready", "result"]
 
@@ -24,11 +23,6 @@ _UNMASK = Kind.UNMASK
 _WAIT = Kind.WAIT
 _HALT = Kind.HALT
 _CHOOSE = Kind.CHOOSE
-
-_PENDING = SHARED_INFO + SharedInfo.evtchn_pending
-_MASK = SHARED_INFO + SharedInfo.evtchn_mask
-_UPCALL_PENDING = SHARED_INFO + SharedInfo.vcpu_info + VcpuInfo.evtchn_upcall_pending
-_SELECTOR = SHARED_INFO + SharedInfo.vcpu_info + VcpuInfo.evtchn_pending_sel
 
 # Twice as fast as `shared.load`, which has to do with any size.
 _UNPACK = {size: struct.Struct(code).unpack_from for size, code in ((1, "B"), (2, "<H"), (4, "<I"))}
@@ -130,7 +124,7 @@ def _take(memory: bytearray, op: Op) -> bool:
 
 def _unmask(memory: bytearray, op: Op) -> bool:
     """EVTCHNOP_unmask: clear the mask bit, then raise what was pending behind it."""
-    mask = op.address - _PENDING + _MASK
+    mask = op.address - PENDING + MASK
     before = load(memory, mask, op.size)
     if not before & op.value:
         return False
@@ -142,9 +136,9 @@ def _unmask(memory: bytearray, op: Op) -> bool:
 
 def _upcall(memory: bytearray, op: Op) -> None:
     """Set the selector's bit and the upcall bit of vcpu 0, unless the event is masked."""
-    if load(memory, op.address - _PENDING + _MASK, op.size) & op.value:
+    if load(memory, op.address - PENDING + MASK, op.size) & op.value:
         return
-    word = (op.address - _PENDING) // 4
-    (selector,) = struct.unpack_from("<I", memory, _SELECTOR)
-    struct.pack_into("<I", memory, _SELECTOR, selector | 1 << word)
-    memory[_UPCALL_PENDING] = 1
+    word = (op.address - PENDING) // 4
+    (selector,) = struct.unpack_from("<I", memory, SELECTOR)
+    struct.pack_into("<I", memory, SELECTOR, selector | 1 << word)
+    memory[UPCALL_PENDING] = 1

@@ -76,8 +76,6 @@ class Certificate(msgspec.Struct, frozen=True):
     """tso: stores that a buffer may hold."""
     store_buffer_full: bool
     """tso: whether the bound was ever reached, so that larger buffers might show more."""
-    reductions: tuple[str, ...]
-    """What made the search smaller, by name."""
     images: dict[str, str]
     """SHA-256 of each image of the boot chain."""
     search_bytes: int

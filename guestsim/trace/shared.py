@@ -9,15 +9,22 @@ Sources: xen/include/public/io/xs_wire.h (ring), xen/include/public/xen.h (share
 
 from __future__ import annotations
 
+from functools import cache
+
 from guestsim.abi.xen import SharedInfo, VcpuInfo
 from guestsim.abi.xs_wire import XENSTORE_RING_SIZE, Interface
 
 __all__ = [
+    "MASK",
+    "PENDING",
     "RING",
+    "SELECTOR",
     "SERVER",
     "SHARED_INFO",
     "SHARED_SIZE",
+    "UPCALL_PENDING",
     "field",
+    "fields",
     "load",
     "pending_place",
     "place",
@@ -31,8 +38,11 @@ SERVER = 0x2000
 """u32: bit 0 is the pending bit of the server's end of the event channel."""
 SHARED_SIZE = 0x2004
 
-_PENDING = SHARED_INFO + SharedInfo.evtchn_pending
-_MASK = SHARED_INFO + SharedInfo.evtchn_mask
+PENDING = SHARED_INFO + SharedInfo.evtchn_pending
+MASK = SHARED_INFO + SharedInfo.evtchn_mask
+UPCALL_PENDING = SHARED_INFO + SharedInfo.vcpu_info + VcpuInfo.evtchn_upcall_pending
+SELECTOR = SHARED_INFO + SharedInfo.vcpu_info + VcpuInfo.evtchn_pending_sel
+
 _EVENT_BYTES = 128
 
 _RING_FIELDS = {member.value: member.name.lower() for member in Interface if member >= 2048}
@@ -50,9 +60,9 @@ def field(address: int) -> str:
         return _RING_FIELDS.get(address & ~3, "reserved")
     if address >= SERVER:
         return "server_pending"
-    if _PENDING <= address < _PENDING + _EVENT_BYTES:
+    if PENDING <= address < PENDING + _EVENT_BYTES:
         return "evtchn_pending"
-    if _MASK <= address < _MASK + _EVENT_BYTES:
+    if MASK <= address < MASK + _EVENT_BYTES:
         return "evtchn_mask"
     offset = address - SHARED_INFO - SharedInfo.vcpu_info
     if offset == VcpuInfo.evtchn_upcall_mask:
@@ -62,6 +72,15 @@ def field(address: int) -> str:
     if offset < VcpuInfo.evtchn_pending_sel:
         return "evtchn_upcall_pending"
     return "reserved"
+
+
+@cache
+def fields() -> tuple[tuple[str, int, int], ...]:
+    """(name, first address, end) of all runs of bytes of one field, in order of address."""
+    names = [field(at) for at in range(SHARED_SIZE)]
+    starts = [0, *(at for at in range(1, SHARED_SIZE) if names[at] != names[at - 1])]
+    ends = [*starts[1:], SHARED_SIZE]
+    return tuple((names[start], start, end) for start, end in zip(starts, ends, strict=True))
 
 
 def place(address: int, size: int) -> str:
@@ -76,7 +95,7 @@ def place(address: int, size: int) -> str:
 
 def pending_place(port: int) -> tuple[int, int, int]:
     """(address, size, bits) of the guest's pending bit of event channel `port`."""
-    return _PENDING + 4 * (port // 32), 4, 1 << port % 32
+    return PENDING + 4 * (port // 32), 4, 1 << port % 32
 
 
 def server_pending_place() -> tuple[int, int, int]:

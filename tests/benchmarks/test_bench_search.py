@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
@@ -16,16 +17,10 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from guestsim.execute import ScriptStep, script
 from guestsim.runner.setup import Setup, set_up
 from guestsim.scenario import load_one
-from guestsim.search import begin_after
-from guestsim.search.found import Found, explore
-from guestsim.search.options import Reductions
-from guestsim.search.search import Search
+from guestsim.search import ExplorerName, Findings, Problem, Search, begin_after, explore
+from guestsim.search.compiled import CompiledExplorer
 from guestsim.trace import Outcome
 from guestsim.trace.memory_model import MemoryModel
-
-NOTHING = Reductions(
-    macro_steps=False, justified_turns=False, eager_stores=False, forget_unheeded=False
-)
 
 HVMLOADER = Path(os.environ.get("GUESTSIM_HVMLOADER", "/usr/lib/xen-4.17/boot/hvmloader"))
 needs_hvmloader = pytest.mark.skipif(
@@ -68,51 +63,68 @@ def closing(folder: Path, requests: int = 1) -> Setup:
     return scenario(folder / "x.toml", "reconnect", "oxenstored", '["reconnection"]', requests)
 
 
-def measure(benchmark: BenchmarkFixture, setup: Setup, **options: object) -> Search:
+def problem(setup: Setup, **options: Any) -> Problem:
+    return Problem(actors=setup.actors, memory=setup.memory, unheeded=setup.unheeded, **options)
+
+
+def measure(
+    benchmark: BenchmarkFixture,
+    problem: Problem,
+    explorer: ExplorerName = ExplorerName.COMPILED,
+) -> Search:
     """The search with recording its actors, from nothing each time."""
 
     def once() -> Search:
-        search = Search(setup.actors, setup.memory, unheeded=setup.unheeded, **options)  # type: ignore[arg-type]
+        search = Search(problem, explorer=explorer)
         search.run()
         return search
 
     found = benchmark(once)
     assert isinstance(found, Search)
     assert found.complete
-    states = len(found.graph.keys)
+    counts = found.explorer
     benchmark.extra_info.update(
-        states=states,
-        transitions=found.graph.transitions,
-        bytes_per_state=found.graph.bytes_used // states,
+        states=counts.states,
+        transitions=counts.transitions,
+        bytes_per_state=counts.peak_bytes // counts.states,
         live_runs=sum(record.live_runs for record in found.records),
     )
     return found
 
 
-@pytest.mark.parametrize(
-    ("model", "most"), [(MemoryModel.SC, 2_500), (MemoryModel.TSO, 20_000)], ids=["sc", "tso"]
-)
-def test_legacy(benchmark: BenchmarkFixture, tmp_path: Path, model: MemoryModel, most: int) -> None:
-    found = measure(benchmark, legacy(tmp_path), model=model)
+every_model = pytest.mark.parametrize("model", list(MemoryModel))
+
+
+@every_model
+def test_legacy(benchmark: BenchmarkFixture, tmp_path: Path, model: MemoryModel) -> None:
+    found = measure(benchmark, problem(legacy(tmp_path), model=model))
     assert set(found.outcomes) >= LEGACY
-    assert len(found.graph.keys) <= most
 
 
-@pytest.mark.parametrize(
-    ("model", "most"), [(MemoryModel.SC, 1_500), (MemoryModel.TSO, 20_000)], ids=["sc", "tso"]
-)
-def test_closing(
-    benchmark: BenchmarkFixture, tmp_path: Path, model: MemoryModel, most: int
-) -> None:
-    found = measure(benchmark, closing(tmp_path), model=model)
+@every_model
+def test_closing(benchmark: BenchmarkFixture, tmp_path: Path, model: MemoryModel) -> None:
+    found = measure(benchmark, problem(closing(tmp_path), model=model))
     assert set(found.outcomes) == CLOSING
-    assert len(found.graph.keys) <= most
 
 
-def test_without_reductions(benchmark: BenchmarkFixture, tmp_path: Path) -> None:
-    found = measure(benchmark, legacy(tmp_path), reductions=NOTHING)
-    assert set(found.outcomes) >= LEGACY
-    assert found.graph.bytes_used <= 300 * len(found.graph.keys)
+@pytest.mark.parametrize("requests", [12, pytest.param(40, marks=pytest.mark.heavy)])
+def test_requests_in_flight(benchmark: BenchmarkFixture, tmp_path: Path, requests: int) -> None:
+    """A guest that sends them one after another before it takes the first answer."""
+    path = tmp_path / "x.toml"
+    lines = ", ".join(['"send data/x"'] * requests)
+    path.write_text(
+        f"""title = "requests in flight"
+[boot]
+chain = [{{ image = "frontend", requests = [{lines}, "read data/x!ENOENT"] }}]
+[expect]
+connected = "always"
+"""
+    )
+    setup = set_up(load_one(path))
+    setup.guest.keep_states = True
+    found = measure(benchmark, problem(setup))
+    assert set(found.outcomes) == CLOSING
+    assert found.explorer.peak_bytes <= 64 * found.explorer.states
 
 
 @pytest.mark.parametrize("requests", [2, 8, 32, 128])
@@ -121,36 +133,29 @@ def test_cost_grows_with_the_number_of_requests(
     benchmark: BenchmarkFixture, tmp_path: Path, make: object, requests: int
 ) -> None:
     assert callable(make)
-    measure(benchmark, make(tmp_path, requests))
+    measure(benchmark, problem(make(tmp_path, requests)))
 
 
 def test_states_grow_linearly_with_the_number_of_requests(tmp_path: Path) -> None:
     for make in (legacy, closing):
         counts: list[int] = []
         for requests in (2, 8, 14):
-            setup = make(tmp_path, requests)
-            search = Search(setup.actors, setup.memory, unheeded=setup.unheeded)
+            search = Search(problem(make(tmp_path, requests)))
             search.run()
-            counts.append(len(search.graph.keys))
+            counts.append(search.explorer.states)
         first, second = counts[1] - counts[0], counts[2] - counts[1]
         assert abs(first - second) <= 0.25 * first, f"{make.__name__}: {counts}"
 
 
 def test_with_witnesses_and_self_checks(benchmark: BenchmarkFixture, tmp_path: Path) -> None:
-    setup = legacy(tmp_path)
+    whole = problem(legacy(tmp_path), twice=True)
     seeds: Sequence[int] = range(2)
 
-    def once() -> Found:
-        return explore(
-            setup.actors,
-            setup.memory,
-            unheeded=setup.unheeded,
-            twice=True,
-            validate_seeds=seeds,
-        )
+    def once() -> Findings:
+        return explore(whole, validate_seeds=seeds)
 
     found = benchmark(once)
-    assert isinstance(found, Found)
+    assert isinstance(found, Findings)
     assert set(found.outcomes) >= LEGACY
     assert found.outcomes[Outcome.REFUSED].preemptions == 1
 
@@ -191,7 +196,7 @@ every_chain = pytest.mark.parametrize(
 
 
 @needs_hvmloader
-@pytest.mark.parametrize("model", list(MemoryModel))
+@every_model
 @every_chain
 def test_hvmloader_whole_boot(
     benchmark: BenchmarkFixture,
@@ -200,13 +205,39 @@ def test_hvmloader_whole_boot(
     outcomes: set[Outcome],
     model: MemoryModel,
 ) -> None:
-    found = measure(benchmark, hvmloader(tmp_path, chain), model=model)
+    found = measure(benchmark, problem(hvmloader(tmp_path, chain), model=model))
     assert set(found.outcomes) == outcomes
-    assert len(found.graph.keys) <= 40_000
+    assert found.explorer.peak_bytes <= 64 * found.explorer.states
 
 
 @needs_hvmloader
-@pytest.mark.parametrize("model", list(MemoryModel))
+@every_model
+@every_chain
+def test_hvmloader_explored_on_its_record(
+    benchmark: BenchmarkFixture,
+    tmp_path: Path,
+    chain: str,
+    outcomes: set[Outcome],
+    model: MemoryModel,
+) -> None:
+    """The explorer alone: every answer is known."""
+    asked = problem(hvmloader(tmp_path, chain), model=model)
+    recorded = Search(asked)
+    recorded.run()
+
+    def once() -> CompiledExplorer:
+        explorer = CompiledExplorer(asked, recorded.records, None)
+        assert explorer.run(lambda _states, _waiting: False) is None
+        return explorer
+
+    found = benchmark(once)
+    assert isinstance(found, CompiledExplorer)
+    assert set(found.outcomes) == outcomes
+    benchmark.extra_info.update(states=found.states, transitions=found.transitions)
+
+
+@needs_hvmloader
+@every_model
 @every_chain
 def test_hvmloader_from_its_last_request_on(
     benchmark: BenchmarkFixture,
@@ -218,7 +249,6 @@ def test_hvmloader_from_its_last_request_on(
     setup = hvmloader(tmp_path, chain)
     # 27 requests, each in three pieces.
     steps = [ScriptStep("guest", "store req_prod", stage="hvmloader", nth=81)]
-    begin = begin_after(script(steps, to_end=False), setup.actors, setup.memory)
-    found = measure(benchmark, setup, begin=begin, model=model)
+    prefix = begin_after(script(steps, to_end=False), setup.actors, setup.memory)
+    found = measure(benchmark, problem(setup, prefix=prefix, model=model))
     assert set(found.outcomes) == outcomes
-    assert len(found.graph.keys) <= 2_500

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
+import platform
 import shutil
 import subprocess
 import sys
@@ -264,18 +265,24 @@ def test_a_compile_error_is_shown_with_its_line(copy: ModuleType, tmp_path: Path
     assert not (out / "frontend.elf").exists()
 
 
-def test_the_build_hook_puts_the_images_into_wheels(tmp_path: Path) -> None:
+def test_the_build_hook_puts_images_and_explorer_into_wheels(tmp_path: Path) -> None:
     interface = pytest.importorskip("hatchling.builders.hooks.plugin.interface")
     copy_of_the_sources(tmp_path)
-    (tmp_path / "guestsim").mkdir()
+    search = tmp_path / "guestsim" / "search"
+    search.mkdir(parents=True)
+    for name in ("build.py", "explorer.c"):
+        shutil.copy(FIRMWARE.parent / "guestsim" / "search" / name, search)
     hook_module = load(tmp_path / "firmware" / "hatch_build.py")
     assert issubclass(hook_module.FirmwareBuildHook, interface.BuildHookInterface)
+
+    build_data: dict[str, Any] = {}
 
     def run(target: str) -> list[str]:
         hook = hook_module.FirmwareBuildHook(
             str(tmp_path), {}, None, None, str(tmp_path), target, None
         )
-        build_data: dict[str, Any] = {"artifacts": []}
+        build_data.clear()
+        build_data["artifacts"] = []
         hook.initialize("standard", build_data)
         return list(build_data["artifacts"])
 
@@ -284,5 +291,8 @@ def test_the_build_hook_puts_the_images_into_wheels(tmp_path: Path) -> None:
     packed = run("wheel")
     assert "/guestsim/images/index.json" in packed
     assert "/guestsim/images/frontend.elf" in packed
+    assert "/guestsim/search/explorer.so" in packed
+    assert build_data["tag"] == f"py3-none-manylinux_2_17_{platform.machine()}"
+    assert not build_data["pure_python"]
     for name in packed:
         assert (tmp_path / name.lstrip("/")).is_file(), name

@@ -11,7 +11,7 @@ from code86 import (
 
 from guestsim.errors import InternalError
 from guestsim.machine.guest import Guest
-from guestsim.search import Reductions, explore
+from guestsim.search import Problem, explore
 from guestsim.trace import Actor, Op, shared
 
 REQ_CONS, REQ_PROD, RSP_CONS, RSP_PROD = (RING + 2048 + 4 * at for at in range(4))
@@ -41,18 +41,18 @@ def brief(ops: Sequence[Op]) -> list[str]:
     ]
 
 
-def outcomes_of(machine: Guest, *others: Actor, reductions: Reductions | None = None) -> set[str]:
+def outcomes_of(machine: Guest, *others: Actor) -> set[str]:
     machine.keep_states = True
     actors = (machine, *others)
-    found = explore(actors, bytes(shared.SHARED_SIZE), reductions=reductions)
+    found = explore(Problem(actors=actors, memory=bytes(shared.SHARED_SIZE)))
     assert found.certificate.complete
     return {str(outcome) for outcome in found.outcomes}
 
 
-def verdict(machine: Guest, *others: Actor, reductions: Reductions | None = None) -> set[str]:
+def verdict(machine: Guest, *others: Actor) -> set[str]:
     """Outcomes of a whole search; nothing but `InternalError` where guestsim says that it failed:
     no verdict is better than a wrong one."""
     try:
-        return outcomes_of(machine, *others, reductions=reductions)
+        return outcomes_of(machine, *others)
     except InternalError:
         return {"InternalError"}

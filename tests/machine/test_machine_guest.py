@@ -41,7 +41,7 @@ from guestsim.execute import execute, fair
 from guestsim.report.rows import rows
 from guestsim.rules import Monitor
 from guestsim.rules.monitor import Watch
-from guestsim.search import explore
+from guestsim.search import Problem, explore
 from guestsim.trace import shared
 from guestsim.trace.memory_model import MemoryModel
 from guestsim.trace.ops import Flag, Kind, Op, Outcome, is_yield
@@ -355,8 +355,8 @@ def test_a_search_finds_who_yields_for_ever(tmp_path: Path, model: MemoryModel) 
     code = SET_UP + poke(REQ_PROD, 7) + loop + bytes((256 - len(loop) - 1,)) + shutdown(0)
     machine = guest(tmp_path, code)
     machine.keep_states = True
-    found = explore((machine,), bytes(shared.SHARED_SIZE), model=model)
+    found = explore(Problem(actors=(machine,), memory=bytes(shared.SHARED_SIZE), model=model))
     assert set(found.outcomes) == {Outcome.HUNG}
     message = found.outcomes[Outcome.HUNG].run.end.message
     assert message == "guest yields for ever with rsp_prod = 0"
-    assert found.certificate.states < 20
+    assert found.states < 20

@@ -16,7 +16,7 @@ from litmus_threads import Judge, R, Results, Scripted, Step, W, Weak, X, guest_
 from program_checks import guest_of
 
 from guestsim.machine.guest import Guest
-from guestsim.search import explore
+from guestsim.search import Problem, explore
 from guestsim.trace import Actor, Kind, Outcome, shared
 from guestsim.trace.memory_model import MemoryModel
 
@@ -40,7 +40,7 @@ def weak_is_seen(
     actors: list[Actor] = [tso_guest(first, model, before)]
     actors += [Scripted(f"other{at}", steps, at) for at, steps in enumerate(between, 1)]
     actors.append(Judge(last, loads, weak))
-    found = explore(actors, bytes(shared.SHARED_SIZE), model=model)
+    found = explore(Problem(actors=actors, memory=bytes(shared.SHARED_SIZE), model=model))
     assert found.certificate.complete
     assert set(found.outcomes) <= {Outcome.CONNECTED, Outcome.CORRUPTED}
     assert Outcome.CONNECTED in found.outcomes, "every test has a strong result, too"

@@ -18,7 +18,7 @@ from small_actors import (
 )
 
 from guestsim.machine.string_stores import StringStores
-from guestsim.record.record import END, Record
+from guestsim.record import END, Recorder
 from guestsim.trace import MEANING, Burst, Flag, Kind, Op
 from guestsim.trace.shared import SHARED_SIZE, place
 
@@ -88,7 +88,7 @@ def test_the_first_answer_is_the_instruction_as_it_is() -> None:
 def test_what_is_left_is_a_set_and_not_a_history() -> None:
     """With four words there are 2**4 sets, and 1 + 4 * 3 * 2 ways to two words or less."""
     actor = wrapped(*string(REQ_CONS, 4, size=4), end=load(REQ_CONS))
-    record = Record(actor, len(MEMORY))
+    record = Recorder(actor, len(MEMORY))
     todo, seen = [record.first], set()
     while todo:
         node = todo.pop()

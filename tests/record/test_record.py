@@ -20,7 +20,7 @@ from small_actors import (
 )
 
 from guestsim.errors import InternalError
-from guestsim.record.record import END, Record
+from guestsim.record import END, Recorder
 from guestsim.trace import Kind, Op
 from guestsim.trace.shared import SHARED_SIZE
 
@@ -34,7 +34,7 @@ LINES: list[Line | Op] = [
 
 
 def test_the_actor_runs_once_for_each_value_at_each_point() -> None:
-    record = Record(Program("guest", LINES), SHARED_SIZE)
+    record = Recorder(Program("guest", LINES), SHARED_SIZE)
     node = record.following[record.first]
     assert record.live_runs == 1
     first = record.after(node, 0)
@@ -43,13 +43,10 @@ def test_the_actor_runs_once_for_each_value_at_each_point() -> None:
 
 
 def test_points_with_equal_keys_are_one_node() -> None:
-    record = Record(Program("guest", LINES), SHARED_SIZE)
+    record = Recorder(Program("guest", LINES), SHARED_SIZE)
     node = record.following[record.first]
     assert record.after(node, 1) == record.after(node, 2)
     assert record.following[record.after(node, 0)] == record.after(node, 1)
-    apart = Record(Program("guest", LINES), SHARED_SIZE, merge=False)
-    node = apart.following[apart.first]
-    assert apart.after(node, 1) != apart.after(node, 2)
 
 
 def test_runs_of_ops_that_end_alike_share_their_nodes() -> None:
@@ -60,7 +57,7 @@ def test_runs_of_ops_that_end_alike_share_their_nodes() -> None:
         yield store(2, 1, 1)
         yield halt()
 
-    record = Record(Talker("guest", body), SHARED_SIZE)
+    record = Recorder(Talker("guest", body), SHARED_SIZE)
     short = record.after(record.first, 0)
     assert record.following[record.after(record.first, 1)] == short
     assert len(record.ops) == 5
@@ -71,14 +68,14 @@ def test_runs_of_ops_that_end_alike_share_their_nodes() -> None:
 
 @pytest.mark.parametrize("half", [store(0, 1, 1), locked(1, 1, 1), locked(0, 1, 2)])
 def test_an_atomic_needs_its_store_half(half: Op) -> None:
-    record = Record(Program("guest", [rmw(0, 1), half, halt()]), SHARED_SIZE)
+    record = Recorder(Program("guest", [rmw(0, 1), half, halt()]), SHARED_SIZE)
     with pytest.raises(InternalError, match="an RMW without its store half"):
         record.after(record.first, 0)
 
 
 def test_an_op_outside_shared_memory_is_refused() -> None:
     with pytest.raises(InternalError, match="outside shared memory"):
-        Record(Program("guest", [load(SHARED_SIZE - 2), halt()]), SHARED_SIZE)
+        Recorder(Program("guest", [load(SHARED_SIZE - 2), halt()]), SHARED_SIZE)
 
 
 def test_one_key_for_two_ops_is_refused() -> None:
@@ -86,7 +83,7 @@ def test_one_key_for_two_ops_is_refused() -> None:
         def key(self, point: object) -> int:
             return 1 if point else 0
 
-    record = Record(Wrong("guest", [load(0), load(4), load(8), halt()]), SHARED_SIZE)
+    record = Recorder(Wrong("guest", [load(0), load(4), load(8), halt()]), SHARED_SIZE)
     second = record.after(record.first, 0)
     with pytest.raises(InternalError, match="two points with one key"):
         record.after(second, 0)
@@ -94,4 +91,4 @@ def test_one_key_for_two_ops_is_refused() -> None:
 
 def test_a_choice_needs_something_to_choose() -> None:
     with pytest.raises(InternalError, match="nothing to choose"):
-        Record(Program("guest", [choose(1), halt()]), SHARED_SIZE)
+        Recorder(Program("guest", [choose(1), halt()]), SHARED_SIZE)

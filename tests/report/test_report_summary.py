@@ -196,7 +196,7 @@ def certificate(begins: int) -> Certificate:
     return Certificate(
         complete=True, why_incomplete=None, begins_after=begins, memory_images=1, live_runs=1,
         compared_events=0, preemption_bound=None, store_buffer=None, store_buffer_full=False,
-        reductions=(), images={}, search_bytes=0, peak_bytes=0,
+        images={}, search_bytes=0, peak_bytes=0,
     )  # fmt: skip
 
 

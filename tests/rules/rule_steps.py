@@ -144,7 +144,7 @@ def judge(rule: str, initial: bytes, steps: list[Step]) -> list[tuple[int, str]]
         hash(histories)
         apply(memory, event.op)
         found += [(violation.step, violation.message) for violation in violations]
-    live = check_trace(initial, events, [BY_NAME[rule]])
+    live = check_trace(initial, events, Monitor([BY_NAME[rule]]))
     assert [(violation.step, violation.message) for violation in live] == found[:1], (
         "the live engine and the pure one disagree"
     )

@@ -220,7 +220,9 @@ def test_the_live_engine_agrees_with_the_pure_one(
         server_features=1,
     )
     events = perform_all(initial, written_out(accesses))
-    assert list(check_trace(initial, events)) == violations_of(Monitor(), initial, events)
+    assert list(check_trace(initial, events, Monitor())) == violations_of(
+        Monitor(), initial, events
+    )
 
 
 def test_the_live_engine_numbers_the_step_in_the_middle_of_a_copy() -> None:
@@ -229,7 +231,7 @@ def test_the_live_engine_numbers_the_step_in_the_middle_of_a_copy() -> None:
         guest.load("req_prod"),
         *(guest.store("req", 0xFF, at=at, size=1) for at in range(200)),
     ]
-    found = check_trace(initial, perform_all(initial, steps), [BY_NAME["data-owner"]])
+    found = check_trace(initial, perform_all(initial, steps), Monitor([BY_NAME["data-owner"]]))
     assert [(violation.step, violation.message[:19]) for violation in found] == [
         (101, "guest stored req[10")
     ]
@@ -255,9 +257,8 @@ def test_a_broken_rule_is_not_asked_again_and_the_others_are() -> None:
         return Rule(name, "none", "Asks.", frozenset({"STORE"}), None, check)
 
     steps = [guest.store("req", 0), guest.store("req", 1)]
-    found = check_trace(
-        ring(), perform_all(ring(), steps), [rule("broken", "no"), rule("kept", None)]
-    )
+    monitor = Monitor([rule("broken", "no"), rule("kept", None)])
+    found = check_trace(ring(), perform_all(ring(), steps), monitor)
     assert [(violation.rule, violation.step) for violation in found] == [("broken", 0)]
     assert asked == ["broken", "kept", "kept"]
 
@@ -275,7 +276,7 @@ def test_a_rule_is_not_shown_what_it_must_not_depend_on() -> None:
     store = Op(Kind.STORE, 2052, 4, 5, site, Flag.LOCKED, "note")
     halt = Op(Kind.HALT, site=site, note="note", end=end)
     events = [Event("guest", store, 5), Event("guest", halt)]
-    check_trace(ring(), events, [rule])
+    check_trace(ring(), events, Monitor([rule]))
     stage = Site("kernel")
     assert shown == [
         Op(Kind.STORE, 2052, 4, 5, stage, Flag.LOCKED),

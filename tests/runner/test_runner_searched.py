@@ -180,16 +180,6 @@ def test_the_certificate_says_what_was_covered() -> None:
     assert 0 < certificate.live_runs < result.search.states  # type: ignore[operator]
 
 
-def test_reductions_change_nothing_but_the_work(tmp_path: Path) -> None:
-    text = CLOSING.format(start=0, model="oxenstored", memory="sc")
-    scenario = written(tmp_path, text)
-    reduced, full = check(scenario), check(scenario, Options(reduce=False))
-    assert (found(reduced), reduced.verdict) == (found(full), full.verdict)
-    assert reduced.search is not None
-    assert full.search is not None
-    assert (reduced.search.states or 0) < (full.search.states or 0)
-
-
 def test_a_scenario_that_is_wrong_does_not_stop_the_others(tmp_path: Path) -> None:
     bad = tmp_path / "bad.toml"
     bad.write_text('title = "t"\n[boot]\nchain = ["./gone.elf"]\n[expect]\nhung = "never"\n')

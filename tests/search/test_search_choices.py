@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import pytest
 from brute_force import CELL, WORD, cheapest, outcomes
+from searching import every_explorer, searched
 from small_actors import (
-    MEMORY,
     Line,
     Program,
     choose,
@@ -18,8 +17,7 @@ from small_actors import (
     wait,
 )
 
-from guestsim.search.options import Reductions
-from guestsim.search.search import Search
+from guestsim.search import ExplorerName, Search
 from guestsim.trace import Outcome
 from guestsim.trace.memory_model import MemoryModel
 
@@ -28,23 +26,18 @@ LISTENS = wait(bits=2)
 """For what nobody sends."""
 
 
-def made(*actors: Program, reduce: bool, model: MemoryModel = MemoryModel.SC) -> Search:
-    reductions = Reductions(macro_steps=reduce, justified_turns=reduce, eager_stores=reduce)
-    search = Search(actors, MEMORY, model=model, reductions=reductions)
-    search.run()
-    assert search.complete
-    return search
-
-
-def compared(*actors: Program, reduce: bool, model: MemoryModel = MemoryModel.SC) -> Search:
+def compared(
+    *actors: Program, explorer: ExplorerName, model: MemoryModel = MemoryModel.SC
+) -> Search:
     """With brute force."""
-    search = made(*actors, reduce=reduce, model=model)
+    search = searched(actors, model, explorer)
+    assert search.complete
     assert set(search.outcomes) == outcomes(actors, tso=model is MemoryModel.TSO)
     return search
 
 
-@pytest.mark.parametrize("reduce", [True, False])
-def test_each_branch_of_the_other_counts_for_what_floats(reduce: bool) -> None:
+@every_explorer
+def test_each_branch_of_the_other_counts_for_what_floats(explorer: ExplorerName) -> None:
     """Only the first answer leads to a load of X: both values that it has had must be seen."""
     guest = Program(
         "guest",
@@ -56,11 +49,11 @@ def test_each_branch_of_the_other_counts_for_what_floats(reduce: bool) -> None:
         ],
     )
     daemon = Program("daemon", [store(X, 1, 1), store(X, 2, 1), LISTENS, halt(Outcome.CRASHED)])
-    assert Outcome.CORRUPTED in compared(guest, daemon, reduce=reduce).outcomes
+    assert Outcome.CORRUPTED in compared(guest, daemon, explorer=explorer).outcomes
 
 
-@pytest.mark.parametrize("reduce", [True, False])
-def test_branches_depend_on_memory(reduce: bool) -> None:
+@every_explorer
+def test_branches_depend_on_memory(explorer: ExplorerName) -> None:
     """Whether any branch loads X depends on FLAG. Who is first at Y decides: if it is the guest, it
     comes to its choice with FLAG = 0, for good; else with FLAG = 1."""
     guest = Program(
@@ -87,12 +80,12 @@ def test_branches_depend_on_memory(reduce: bool) -> None:
             *(locked(Y, 2, 1), *sets_flag, *never, locked(Y, 2, 1), *never),
         ],
     )
-    found = made(guest, daemon, reduce=reduce)
+    found = compared(guest, daemon, explorer=explorer)
     assert set(found.outcomes) == {Outcome.CORRUPTED, Outcome.CONNECTED}
 
 
-@pytest.mark.parametrize("reduce", [True, False])
-def test_to_leave_a_round_of_choices_is_no_preemption(reduce: bool) -> None:
+@every_explorer
+def test_to_leave_a_round_of_choices_is_no_preemption(explorer: ExplorerName) -> None:
     guest = Program(
         "guest",
         [
@@ -107,13 +100,13 @@ def test_to_leave_a_round_of_choices_is_no_preemption(reduce: bool) -> None:
         "daemon",
         [Line(load(Y, 1), {0: 2}), store(X, 1, 1), LISTENS, halt(Outcome.CRASHED)],
     )
-    seen = compared(guest, daemon, reduce=reduce).outcomes[Outcome.CORRUPTED]
+    seen = compared(guest, daemon, explorer=explorer).outcomes[Outcome.CORRUPTED]
     assert (seen.preemptions, seen.switches) == cheapest((guest, daemon))[Outcome.CORRUPTED]
     assert (seen.preemptions, seen.switches) == (0, 2)
 
 
-@pytest.mark.parametrize("reduce", [True, False])
-def test_a_choice_is_no_fence(reduce: bool) -> None:
+@every_explorer
+def test_a_choice_is_no_fence(explorer: ExplorerName) -> None:
     """Store buffering with a choice between store and load: both may load the old value."""
     guest = Program(
         "guest",
@@ -139,7 +132,7 @@ def test_a_choice_is_no_fence(reduce: bool) -> None:
             halt(Outcome.CRASHED),
         ],
     )
-    tso = compared(guest, daemon, model=MemoryModel.TSO, reduce=reduce)
-    sc = compared(guest, daemon, reduce=reduce)
+    tso = compared(guest, daemon, model=MemoryModel.TSO, explorer=explorer)
+    sc = compared(guest, daemon, explorer=explorer)
     assert Outcome.CORRUPTED in tso.outcomes
     assert Outcome.CORRUPTED not in sc.outcomes

@@ -6,9 +6,8 @@ for x86 multiprocessors", CACM 2010; Alglave, Maranget: "herding cats", TOPLAS 2
 
 from __future__ import annotations
 
-from itertools import product
-
 import pytest
+from searching import every_explorer, every_model, searched, witnessed
 from small_actors import (
     MEMORY,
     REQ_CONS,
@@ -27,40 +26,26 @@ from small_actors import (
 )
 
 from guestsim.execute.replay import replay
-from guestsim.execute.schedule import format_schedule, parse_schedule
+from guestsim.execute.schedule import Schedule, Segment, format_schedule, parse_schedule
 from guestsim.execute.tso import TsoExecution
-from guestsim.search.options import Reductions
-from guestsim.search.search import Search
+from guestsim.search import ExplorerName, Search, witness_of
 from guestsim.search.validate import validate
-from guestsim.search.witness import schedule_of_witness, witness_of
 from guestsim.trace import Op, Outcome
 from guestsim.trace.memory_model import MemoryModel
 
 X, Y, SEEN, GO = REQ_CONS, REQ_PROD, RSP_CONS, RSP_PROD
 
-ALL_REDUCTIONS = [
-    Reductions(macro_steps=macro, justified_turns=turns, eager_stores=eager)
-    for macro, turns, eager in product([True, False], repeat=3)
-]
-every_reduction = pytest.mark.parametrize(
-    "reductions", ALL_REDUCTIONS, ids=lambda each: "".join("ny"[flag] for flag in (
-        each.macro_steps, each.justified_turns, each.eager_stores))
-)  # fmt: skip
 
-
-def run(actors: tuple[Program, ...], model: MemoryModel, reductions: Reductions) -> Search:
-    search = Search(actors, MEMORY, model=model, reductions=reductions)
-    search.run()
+def run(actors: tuple[Program, ...], model: MemoryModel, explorer: ExplorerName) -> Search:
+    search = searched(actors, model, explorer)
     assert search.complete
     return search
 
 
-def seen(actors: tuple[Program, ...], model: MemoryModel, reductions: Reductions) -> bool:
+def seen(actors: tuple[Program, ...], model: MemoryModel, explorer: ExplorerName) -> bool:
     """Whether the weak result (`corrupted`) can happen; it must have a witness that replays."""
-    search = run(actors, model, reductions)
-    for outcome, sighting in search.outcomes.items():
-        witness_of(search, sighting, actors, outcome=outcome)
-    validate(search, actors, range(5))
+    search = witnessed(run(actors, model, explorer))
+    validate(search, range(5))
     return Outcome.CORRUPTED in search.outcomes
 
 
@@ -90,31 +75,31 @@ def fixed(lines: list[Line | Op]) -> list[Line | Op]:
     ]
 
 
-@every_reduction
-def test_sb_is_what_tso_allows_and_sc_does_not(reductions: Reductions) -> None:
+@every_explorer
+def test_sb_is_what_tso_allows_and_sc_does_not(explorer: ExplorerName) -> None:
     actors = sb([], [])
-    assert not seen(actors, MemoryModel.SC, reductions)
-    assert seen(actors, MemoryModel.TSO, reductions)
+    assert not seen(actors, MemoryModel.SC, explorer)
+    assert seen(actors, MemoryModel.TSO, explorer)
 
 
-@every_reduction
+@every_explorer
 @pytest.mark.parametrize(
     "between",
     [[fence()], [rmw(128, 1), locked(128, 1, 1)]],
     ids=["fence", "locked"],
 )
 def test_sb_is_cured_by_a_fence_or_an_atomic_on_both_sides(
-    between: list[Op], reductions: Reductions
+    between: list[Op], explorer: ExplorerName
 ) -> None:
-    assert not seen(sb(between, between), MemoryModel.TSO, reductions)
-    assert seen(sb(between, []), MemoryModel.TSO, reductions), "one side is not enough"
-    assert seen(sb([], between), MemoryModel.TSO, reductions), "one side is not enough"
+    assert not seen(sb(between, between), MemoryModel.TSO, explorer)
+    assert seen(sb(between, []), MemoryModel.TSO, explorer), "one side is not enough"
+    assert seen(sb([], between), MemoryModel.TSO, explorer), "one side is not enough"
 
 
-@every_reduction
-@pytest.mark.parametrize("model", list(MemoryModel))
+@every_explorer
+@every_model
 def test_mp_stores_of_one_actor_are_seen_in_order(
-    model: MemoryModel, reductions: Reductions
+    model: MemoryModel, explorer: ExplorerName
 ) -> None:
     guest = Program("guest", [store(X, 1), store(Y, 1), wait(), halt()])
     lines: list[Line | Op] = [
@@ -124,12 +109,12 @@ def test_mp_stores_of_one_actor_are_seen_in_order(
         halt(Outcome.CORRUPTED),
     ]
     actors = guest, Program("daemon", lines)
-    assert not seen(actors, model, reductions)
+    assert not seen(actors, model, explorer)
 
 
-@every_reduction
-@pytest.mark.parametrize("model", list(MemoryModel))
-def test_two_loads_can_be_torn_by_two_stores(model: MemoryModel, reductions: Reductions) -> None:
+@every_explorer
+@every_model
+def test_two_loads_can_be_torn_by_two_stores(model: MemoryModel, explorer: ExplorerName) -> None:
     # The first place from before, the second from after: the turn has to pass between the loads.
     guest = Program("guest", [store(SEEN, 1), store(X, 1), store(Y, 1), wait(), halt()])
     daemon: list[Line | Op] = [
@@ -139,13 +124,13 @@ def test_two_loads_can_be_torn_by_two_stores(model: MemoryModel, reductions: Red
         halt(),
         halt(Outcome.CORRUPTED),
     ]
-    assert seen((guest, Program("daemon", daemon)), model, reductions)
+    assert seen((guest, Program("daemon", daemon)), model, explorer)
 
 
-@every_reduction
-@pytest.mark.parametrize("model", list(MemoryModel))
+@every_explorer
+@every_model
 def test_lb_a_load_does_not_see_a_store_that_comes_after_it(
-    model: MemoryModel, reductions: Reductions
+    model: MemoryModel, explorer: ExplorerName
 ) -> None:
     # Both loads see 1 only if a store overtakes the load before it.
     guest: list[Line | Op] = [
@@ -165,13 +150,13 @@ def test_lb_a_load_does_not_see_a_store_that_comes_after_it(
         halt(Outcome.CORRUPTED),
     ]
     actors = Program("guest", guest), Program("daemon", daemon)
-    assert not seen(actors, model, reductions)
+    assert not seen(actors, model, explorer)
 
 
-@every_reduction
-@pytest.mark.parametrize("model", list(MemoryModel))
+@every_explorer
+@every_model
 def test_corr_two_loads_of_one_place_do_not_go_back(
-    model: MemoryModel, reductions: Reductions
+    model: MemoryModel, explorer: ExplorerName
 ) -> None:
     guest = Program("guest", [store(X, 1), wait(), halt()])
     lines: list[Line | Op] = [
@@ -180,11 +165,11 @@ def test_corr_two_loads_of_one_place_do_not_go_back(
         halt(),
         halt(Outcome.CORRUPTED),
     ]
-    assert not seen((guest, Program("daemon", lines)), model, reductions)
+    assert not seen((guest, Program("daemon", lines)), model, explorer)
 
 
-@every_reduction
-def test_own_stores_are_seen_at_once_byte_by_byte(reductions: Reductions) -> None:
+@every_explorer
+def test_own_stores_are_seen_at_once_byte_by_byte(explorer: ExplorerName) -> None:
     # A word of 2 bytes out of the buffer, 1 newer byte out of the buffer, 1 byte out of memory.
     expected = 0x00_33_55_11
     guest: list[Line | Op] = [
@@ -196,13 +181,13 @@ def test_own_stores_are_seen_at_once_byte_by_byte(reductions: Reductions) -> Non
         halt(),
     ]
     actors = Program("guest", guest), Program("daemon", [load(X), wait(), halt()])
-    assert not seen(actors, MemoryModel.TSO, reductions)
-    assert not seen(actors, MemoryModel.SC, reductions)
+    assert not seen(actors, MemoryModel.TSO, explorer)
+    assert not seen(actors, MemoryModel.SC, explorer)
 
 
-@every_reduction
+@every_explorer
 def test_the_same_load_sees_a_store_that_has_come_into_the_buffer_since(
-    reductions: Reductions,
+    explorer: ExplorerName,
 ) -> None:
     guest: list[Line | Op] = [
         Line(load(X), {1: 6}),
@@ -215,13 +200,13 @@ def test_the_same_load_sees_a_store_that_has_come_into_the_buffer_since(
         halt(Outcome.CORRUPTED),
     ]
     actors = Program("guest", guest), Program("daemon", [load(X), load(SEEN), wait(), halt()])
-    assert not seen(actors, MemoryModel.TSO, reductions)
+    assert not seen(actors, MemoryModel.TSO, explorer)
 
 
-@every_reduction
+@every_explorer
 @pytest.mark.parametrize("bound", [1, 2, 3])
 def test_the_bound_of_a_buffer_is_a_limit_that_is_reported(
-    bound: int, reductions: Reductions
+    bound: int, explorer: ExplorerName
 ) -> None:
     # The weak result needs two stores in the buffer at a time; three are there to be put in.
     guest: list[Line | Op] = [
@@ -241,23 +226,26 @@ def test_the_bound_of_a_buffer_is_a_limit_that_is_reported(
         halt(),
     ]
     actors = Program("guest", [*guest, halt()]), Program("daemon", daemon)
-    search = Search(
-        actors, MEMORY, model=MemoryModel.TSO, reductions=reductions, store_buffer=bound
-    )
-    search.run()
+    search = searched(actors, MemoryModel.TSO, explorer, store_buffer=bound)
     assert (Outcome.CORRUPTED in search.outcomes) == (bound >= 2)
-    assert search.world.hit_bound == (bound < 3)
+    assert search.explorer.buffer_was_full == (bound < 3)
 
 
-@every_reduction
-def test_a_tso_witness_is_a_schedule_file_that_replays(reductions: Reductions) -> None:
+@every_explorer
+def test_a_tso_witness_is_a_schedule_file_that_replays(explorer: ExplorerName) -> None:
     actors = sb([], [])
-    search = run(actors, MemoryModel.TSO, reductions)
-    witness = witness_of(
-        search, search.outcomes[Outcome.CORRUPTED], actors, outcome=Outcome.CORRUPTED
-    )
-    schedule = schedule_of_witness(
-        witness, scenario="sb", images=(), memory_model="tso", strategy="exhaustive"
+    search = run(actors, MemoryModel.TSO, explorer)
+    witness = witness_of(search, search.outcomes[Outcome.CORRUPTED], outcome=Outcome.CORRUPTED)
+    schedule = Schedule(
+        guestsim="",
+        title="",
+        scenario="sb",
+        images=(),
+        memory_model="tso",
+        strategy="exhaustive",
+        outcome=witness.run.outcome,
+        steps=tuple(Segment(name, count) for name, count in witness.run.steps),
+        digests=witness.digests,
     )
     assert any(segment.actor.endswith(":drain") for segment in schedule.steps)
     execution = TsoExecution(actors, MEMORY)
@@ -288,8 +276,9 @@ def iriw() -> tuple[Program, ...]:
     )
 
 
-@pytest.mark.parametrize("model", list(MemoryModel))
-def test_iriw_all_see_stores_in_one_order(model: MemoryModel) -> None:
-    search = run(iriw(), model, Reductions())
+@every_explorer
+@every_model
+def test_iriw_all_see_stores_in_one_order(model: MemoryModel, explorer: ExplorerName) -> None:
+    search = run(iriw(), model, explorer)
     assert Outcome.CORRUPTED not in search.outcomes
     assert Outcome.CONNECTED in search.outcomes

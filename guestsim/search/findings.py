@@ -1,0 +1,83 @@
+"""A whole search, from actors to findings: outcomes, broken rules, witnesses, and the certificate
+that says how far the findings go."""
+
+from __future__ import annotations
+
+import resource
+from collections.abc import Callable, Mapping, Sequence
+
+import msgspec
+
+from guestsim.search.problem import Problem, Progress
+from guestsim.search.search import ExplorerName, Search
+from guestsim.search.validate import validate
+from guestsim.search.witness import Witness, witness_of
+from guestsim.trace import Outcome
+from guestsim.trace.results import Certificate
+
+__all__ = ["Findings", "explore"]
+
+
+class Findings(msgspec.Struct, frozen=True):
+    """What a search found."""
+
+    outcomes: dict[Outcome, Witness]
+    """Each outcome that is reachable, the cheapest first, with a witness replayed live."""
+    violations: dict[str, Witness]
+    """Each rule that can be broken; the witness's `violation` says how."""
+    states: int
+    """Stored."""
+    transitions: int
+    """Between stored states, and ends."""
+    certificate: Certificate
+
+
+def explore(
+    problem: Problem,
+    *,
+    explorer: ExplorerName = ExplorerName.COMPILED,
+    images: Mapping[str, str] | None = None,
+    validate_seeds: Sequence[int] = (),
+    should_stop: Callable[[], bool] | None = None,
+    progress: Progress | None = None,
+) -> Findings:
+    """Search, and replay a witness for everything found with the same actors, started afresh.
+
+    `images` (name -> SHA-256) are for the certificate, `validate_seeds` for
+    `guestsim.search.validate.validate`. InternalError where a self-check fails: then nothing that
+    was found can be trusted.
+    """
+    search = Search(problem, explorer=explorer, should_stop=should_stop, progress=progress)
+    search.run()
+    cheapest = sorted(search.outcomes.items(), key=lambda item: item[1].cost)
+    outcomes = {outcome: witness_of(search, seen, outcome=outcome) for outcome, seen in cheapest}
+    violations = {
+        rule: witness_of(search, seen, rule=rule) for rule, (_, seen) in search.violations.items()
+    }
+    compared = validate(search, validate_seeds)
+    counts = search.explorer
+    return Findings(
+        outcomes,
+        violations,
+        counts.states,
+        counts.transitions,
+        _certificate(search, images or {}, compared),
+    )
+
+
+def _certificate(search: Search, images: Mapping[str, str], compared_events: int) -> Certificate:
+    problem, explorer = search.problem, search.explorer
+    return Certificate(
+        complete=search.complete,
+        why_incomplete=search.why_incomplete,
+        begins_after=0 if problem.prefix is None else len(problem.prefix.events),
+        memory_images=explorer.memories,
+        live_runs=sum(record.live_runs for record in search.records),
+        compared_events=compared_events,
+        preemption_bound=problem.limits.preemptions,
+        store_buffer=problem.store_buffer if problem.tso else None,
+        store_buffer_full=explorer.buffer_was_full,
+        images=dict(images),
+        search_bytes=explorer.peak_bytes,
+        peak_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+    )
