@@ -1,0 +1,115 @@
+"""The compiled explorer against the reference on the scenarios that ship: state count by state
+count, cost by cost, with all rules.
+
+The smaller ones here; `pytest -m heavy` takes the larger ones, too: hours of plain Python.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from guestsim.rules import ALL
+from guestsim.runner.control import Options
+from guestsim.runner.searched import problem_of
+from guestsim.runner.setup import set_up
+from guestsim.scenario import Strategy, StringOrder, load
+from guestsim.search import ExplorerName, Limits, Problem, Search
+
+SCENARIOS = Path(__file__).parents[2] / "scenarios"
+HVMLOADER = os.environ.get("GUESTSIM_HVMLOADER")
+
+SMALL = 20_000
+"""States that the reference explores in a few seconds."""
+LARGE = 150_000
+"""More of them take it more than half a minute, and too much memory: only up to one preemption."""
+
+SEARCHES = {
+    f"{path.relative_to(SCENARIOS)}#{scenario.variant or ''}": scenario
+    for path in sorted(SCENARIOS.rglob("*.toml"))
+    for scenario in load(path)
+    if scenario.search.strategy in (Strategy.EXHAUSTIVE, Strategy.BOUNDED)
+}
+RULES = [rule.name for rule in ALL]
+
+
+def problem(name: str) -> Problem:
+    scenario = SEARCHES[name]
+    images = {}
+    if any(stage.name == "hvmloader" for stage in scenario.boot.stages):
+        assert HVMLOADER is not None
+        images = {"hvmloader": Path(HVMLOADER)}
+    setup = set_up(scenario, images)
+    setup.guest.keep_states = True
+    return problem_of(scenario, setup, Options(), RULES)
+
+
+def run(asked: Problem, explorer: ExplorerName, limits: Limits) -> Search:
+    search = Search(
+        Problem(
+            actors=asked.actors,
+            memory=asked.memory,
+            prefix=asked.prefix,
+            unheeded=asked.unheeded,
+            model=asked.model,
+            rules=asked.rules,
+            limits=limits,
+        ),
+        explorer=explorer,
+    )
+    search.run()
+    return search
+
+
+def told(search: Search) -> dict[str, object]:
+    explorer = search.explorer
+    return {
+        "why incomplete": search.why_incomplete,
+        "outcomes": {str(outcome): seen.cost for outcome, seen in sorted(search.outcomes.items())},
+        "rules": {rule: seen.cost for rule, (_, seen) in sorted(search.violations.items())},
+        "states": explorer.states,
+        "transitions": explorer.transitions,
+        "memories": explorer.memories,
+        "histories": explorer.histories,
+        "a buffer was full": explorer.buffer_was_full,
+    }
+
+
+def compare(name: str, limits: Limits) -> None:
+    asked = problem(name)
+    reference, compiled = (
+        told(run(asked, explorer, limits))
+        for explorer in (ExplorerName.REFERENCE, ExplorerName.COMPILED)
+    )
+    assert compiled == reference
+
+
+def size(name: str) -> int:
+    return run(problem(name), ExplorerName.COMPILED, Limits()).explorer.states
+
+
+@pytest.mark.parametrize("file", sorted({name.partition("#")[0] for name in SEARCHES}))
+def test_both_find_the_same_up_to_a_few_thousand_states(file: str) -> None:
+    """Of each file one search, whole if it is small, else as far as so few preemptions lead."""
+    name = min(name for name in SEARCHES if name.partition("#")[0] == file)
+    if file.startswith("real/") and HVMLOADER is None:
+        pytest.skip("GUESTSIM_HVMLOADER names no hvmloader")
+    bound = 0
+    while bound < 8:
+        limits = Limits(preemptions=bound, states=SMALL)
+        if run(problem(name), ExplorerName.COMPILED, limits).explorer.states > SMALL:
+            break
+        bound += 1
+    compare(name, Limits(preemptions=max(0, bound - 1), states=4 * SMALL))
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("name", SEARCHES)
+def test_both_find_the_same(name: str) -> None:
+    if name.startswith("real/") and HVMLOADER is None:
+        pytest.skip("GUESTSIM_HVMLOADER names no hvmloader")
+    in_any_order = SEARCHES[name].search.string_stores is StringOrder.ANY_ORDER
+    whole = not in_any_order and size(name) <= LARGE
+    compare(name, Limits() if whole else Limits(preemptions=0, states=2 * LARGE))
