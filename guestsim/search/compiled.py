@@ -106,7 +106,7 @@ class CompiledExplorer(Explorer):
         self._call("explorer_begin", self.problem.first_memory, starts, nodes)
         for actor, record in enumerate(self.records):
             for node, answers in enumerate(record.answers):
-                for value in answers or ():
+                for value in list(answers or ()):
                     self._answer(actor, node, value)
 
     def _learn(self, actor: int) -> None:

@@ -380,7 +380,7 @@ static u32 judge(struct explorer *e, const struct node *op, u64 value, u32 memor
         }
         const struct judgement *found = &memo->judgements[known];
         after[view->rule] = found->history;
-        for (u32 rule = 0; found->broken >> rule; rule++)
+        for (u32 rule = 0; rule < RULES && found->broken >> rule; rule++)
             if (found->broken >> rule & 1) see(&e->rules[rule], e);
     }
     return intern(e, &e->histories, after);

@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from guestsim.errors import InternalError
 from guestsim.search.problem import RuleSet
 from guestsim.trace import Event, Kind, Op, Violation
 
 __all__ = ["RuleHistories", "View"]
+
+
+_MOST_BROKEN = 64
+"""Rules that an explorer can tell apart: bits of a word."""
 
 
 class View(NamedTuple):
@@ -75,5 +80,7 @@ class RuleHistories:
         for number, known in enumerate(self.broken):
             if known.rule == violation.rule:
                 return number
+        if len(self.broken) == _MOST_BROKEN:
+            raise InternalError(f"more than {_MOST_BROKEN} different rules are broken")
         self.broken.append(violation)
         return len(self.broken) - 1
