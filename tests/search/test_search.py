@@ -20,6 +20,8 @@ from small_actors import (
     fence,
     halt,
     load,
+    locked,
+    rmw,
     send,
     store,
     wait,
@@ -27,6 +29,7 @@ from small_actors import (
 )
 
 from guestsim.errors import InternalError
+from guestsim.rules import ALL, Monitor, as_judged
 from guestsim.search import (
     ExplorerName,
     Limits,
@@ -492,3 +495,42 @@ def test_states_that_differ_in_an_unheeded_event_are_one(explorer: ExplorerName)
         assert set(found.outcomes) == {Outcome.CONNECTED}
         sizes.append(found.explorer.memories)
     assert sizes == [4, 2], "memories: the event and the index, or the index alone"
+
+
+# --- the ring's own rules ---------------------------------------------------------------------
+
+
+def ring_rule(name: str) -> RuleSet:
+    monitor = Monitor([rule for rule in ALL if rule.name == name])
+    return RuleSet(monitor.initial, monitor.step, monitor.concerned, monitor.looks, as_judged)
+
+
+@every_model
+@every_explorer
+def test_to_wait_for_ever_is_to_go_idle(explorer: ExplorerName, model: MemoryModel) -> None:
+    # The guest moves req_prod and owes a signal; nobody will ever wake it.
+    guest = Program("guest", [store(REQ_PROD, 1), wait(bits=2, address=GUEST_PENDING), halt()])
+    daemon = Program("daemon", [wait(), halt()])
+    search = searched((guest, daemon), model, explorer, rules=[ring_rule("signal")])
+    assert set(search.outcomes) == {Outcome.HUNG}
+    assert search.complete
+    witness = witness_of(search, search.violations["signal"][1], rule="signal")
+    assert witness.violation is not None
+    assert "waits without a signal since it moved req_prod" in witness.violation.message
+    assert witness.run.outcome is Outcome.HUNG
+
+
+@every_model
+@every_explorer
+@pytest.mark.parametrize("atomic", [True, False])
+def test_the_store_half_of_an_atomic_access_is_a_store(
+    explorer: ExplorerName, model: MemoryModel, atomic: bool
+) -> None:
+    # A byte of a request behind the daemon's back: req_cons is past req_prod.
+    stores: list[Line | Op] = [rmw(8, 1), locked(8, 0x41, 1)] if atomic else [store(8, 0x41, 1)]
+    guest = Program("guest", [*stores, halt()])
+    daemon = Program("daemon", [store(REQ_CONS, 1), wait(), halt()])
+    search = searched((guest, daemon), model, explorer, rules=[ring_rule("publish-order")])
+    assert search.complete
+    assert set(search.violations) == {"publish-order"}
+    witness_of(search, search.violations["publish-order"][1], rule="publish-order")
