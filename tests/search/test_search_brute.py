@@ -49,7 +49,7 @@ def check_tso(actors: tuple[Program, ...], explorer: ExplorerName) -> None:
 
 
 @every_explorer
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(actors=PAIRS)
 def test_sc_finds_exactly_the_outcomes_that_there_are(
     explorer: ExplorerName, actors: tuple[Program, ...]
@@ -58,7 +58,7 @@ def test_sc_finds_exactly_the_outcomes_that_there_are(
 
 
 @every_explorer
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(actors=PAIRS)
 def test_tso_finds_exactly_the_outcomes_that_there_are(
     explorer: ExplorerName, actors: tuple[Program, ...]
@@ -67,7 +67,7 @@ def test_tso_finds_exactly_the_outcomes_that_there_are(
 
 
 @every_explorer
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(actors=CHOOSING)
 def test_sc_tries_every_answer_of_a_choice(
     explorer: ExplorerName, actors: tuple[Program, ...]

@@ -21,8 +21,8 @@ from guestsim.search import ExplorerName, Limits, Problem, Search
 SCENARIOS = Path(__file__).parents[2] / "scenarios"
 HVMLOADER = os.environ.get("GUESTSIM_HVMLOADER")
 
-SMALL = 20_000
-"""States that the reference explores in a few seconds."""
+SMALL = 6_000
+"""States that the reference explores in a second or two."""
 LARGE = 150_000
 """More of them take it more than half a minute, and too much memory: only up to one preemption."""
 
