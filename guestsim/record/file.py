@@ -148,6 +148,8 @@ def _record(actor: _Actor) -> Record:
         answers = None if node.answers is None else {int(value): to for value, to in node.answers}
         record.answers.append(answers)
         leads = [*([] if node.next is None else [node.next]), *(answers or {}).values()]
-        if not all(0 <= to < count for to in (*leads, actor.first)):
+        if not all(0 <= to < count for to in leads):
             raise ValueError(f"{actor.name}: a node that is not there")
+    if not 0 <= actor.first < count:
+        raise ValueError(f"{actor.name}: a node that is not there")
     return record
