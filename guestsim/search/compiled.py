@@ -27,7 +27,7 @@ _WORK = 1 << 16
 """Pieces of work between two looks at the time: some 20 milliseconds."""
 _RUN, _STEP = 512, 64
 """Pieces of work that take as long as to run an actor, and to ask a rule."""
-_PIECE = 256
+_PIECE = 128
 """Bytes of a buffer that are one field to the explorer: a store makes new contents of so many."""
 
 
@@ -56,7 +56,7 @@ class CompiledExplorer(Explorer):
         super().__init__(problem, records)
         self._judges = histories
         self._known = [0] * len(records)
-        self._rule_ops = self._data = 0
+        self._views = self._data = 0
         self._facts = Facts()
         self._copy = bytearray(SHARED_SIZE)
         self._copied = (ctypes.c_char * SHARED_SIZE).from_buffer(self._copy)
@@ -138,20 +138,17 @@ class CompiledExplorer(Explorer):
         return _NODE.pack(kind, flags, outcome, address, size, next_node, judged, data, value)
 
     def _judged(self, actor: int, op: Op) -> int:
-        """What the op is to the rules, plus one; 0: nothing."""
-        number = self._judges.op(self.records[actor].name, op) if self._judges else None
-        if number is None:
+        """The first of the op's views, plus one; 0: no rule sees it."""
+        if self._judges is None:
             return 0
-        assert self._judges is not None
-        if number == self._rule_ops:
-            self._rule_ops += 1
-            views = self._judges.ops[number]
-            for view in views:
-                rules, _, _, looks = self._judges.views[view]
-                seen = [at for at, (name, _, _) in enumerate(_fields()) if name in looks]
-                fields = (c_uint32 * len(seen))(*seen)
-                self._call("explorer_add_view", view > views[0], rules, fields, len(seen))
-        return number + 1
+        views = self._judges.op(self.records[actor].name, op)
+        for view in views[max(0, self._views - views.start) :]:
+            rules, _, _, looks = self._judges.views[view]
+            seen = [at for at, (name, _, _) in enumerate(_fields()) if name in looks]
+            fields, more = (c_uint32 * len(seen))(*seen), view + 1 in views
+            self._call("explorer_add_view", rules, more, fields, len(seen))
+            self._views += 1
+        return views.start + 1 if views else 0
 
     # -- questions ------------------------------------------------------------------------------
 
@@ -237,13 +234,12 @@ class CompiledExplorer(Explorer):
             state = self._library.explorer_unmarked(self._at, _CHANGES, state)
             if state == END_OF_NUMBERS:
                 return True
-            nodes, _, memory, histories = self._state(state)
+            nodes, memory, histories = self._state(state)
             for record, node in zip(self.records, nodes, strict=True):
                 op = record.ops[node]
-                number = self._judges.op(record.name, op)
-                if op.kind is not Kind.WAIT or op.flags & Flag.SPURIOUS or number is None:
+                if op.kind is not Kind.WAIT or op.flags & Flag.SPURIOUS:
                     continue
-                for view in self._judges.ops[number]:
+                for view in self._judges.op(record.name, op):
                     at, contents = self._judges.views[view].rules, self._read(memory)
                     histories[at], broken = self._judges.judge(view, 0, histories[at], contents)
                     for rule in broken:
@@ -287,13 +283,12 @@ class CompiledExplorer(Explorer):
         self._library.explorer_seen(self._at, rule, number, byref(raw))
         return None if raw.stop == END_OF_NUMBERS else raw
 
-    def _state(self, state: int) -> tuple[list[int], list[int], int, list[int]]:
-        """Of each actor, its node and how many stores are in its buffer; memory; of each set of
-        rules its history."""
-        nodes, stores = (c_uint32 * self.count)(), (c_uint32 * self.count)()
-        memory, histories = c_uint32(), (c_uint32 * len(self.problem.rules))()
-        self._library.explorer_state(self._at, state, nodes, stores, byref(memory), histories)
-        return list(nodes), list(stores), memory.value, list(histories)
+    def _state(self, state: int) -> tuple[list[int], int, list[int]]:
+        """Each actor's node; memory; of each set of rules its history."""
+        nodes, histories = (c_uint32 * self.count)(), (c_uint32 * len(self.problem.rules))()
+        memory = c_uint32()
+        self._library.explorer_state(self._at, state, nodes, byref(memory), histories)
+        return list(nodes), memory.value, list(histories)
 
     def _arrival(self, state: int) -> Sighting:
         """The stop at which the state was visited first: its parent is another state's."""
@@ -304,25 +299,18 @@ class CompiledExplorer(Explorer):
     def _parent(self, stop: int) -> int:
         return int(self._library.explorer_parent(self._at, stop))
 
-    def path(self, sighting: Sighting) -> tuple[list[int], list[Move]]:
+    def path(self, sighting: Sighting) -> list[Move]:
         """As `Explorer.path`."""
-        count, stop = self.count, sighting.stop
-        moves: list[Move] = []
-        if sighting.mover >= 0:
-            actor, drains = sighting.mover % count, sighting.mover >= count
-            op = self.records[actor].ops[self._state(stop // count)[0][actor]]
-            chooses = not drains and op.kind is Kind.CHOOSE
-            moves.append(Move(actor, drains, sighting.answer if chooses else None, 0))
-        mover, answer, entered = c_uint32(), c_uint32(), c_uint32()
-        where = byref(mover), byref(answer), byref(entered)
+        moves = [(sighting.mover, sighting.answer)] if sighting.mover >= 0 else []
+        stop = sighting.stop
+        mover, answer = c_uint32(), c_uint32()
         while (before := self._parent(stop)) != END_OF_NUMBERS:
-            if stop // count != before // count:
-                self._call("explorer_edge", before, stop // count, *where)
-                chosen = None if answer.value == END_OF_NUMBERS else answer.value
-                moves.append(Move(mover.value % count, mover.value >= count, chosen, entered.value))
+            then = stop // self.count
+            if then != before // self.count:
+                self._call("explorer_edge", before, then, byref(mover), byref(answer))
+                moves.append((mover.value, answer.value))
             stop = before
-        moves.reverse()
-        return self._state(0)[1], moves
+        return moves[::-1]
 
 
 def _sighting(raw: RawSighting) -> Sighting:

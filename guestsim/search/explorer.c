@@ -41,7 +41,7 @@ struct node {
     u8 kind, flags, outcome, unused; /* outcome: of a HALT; 0 where a budget ended the actor */
     u32 address, size;
     u32 next;   /* NONE where the answer says it, and after a HALT */
-    u32 judged; /* what it is to the rules, plus one; 0: nothing */
+    u32 judged; /* the first of its views, plus one; 0: no rule sees it */
     u32 data;   /* STORE: where its bytes are in `data` */
     u64 value;  /* SEND, UNMASK, WAIT: the bits. CHOOSE: how many answers. FENCE: for the rules. */
 };
@@ -63,32 +63,34 @@ struct facts {
     u32 full, histories, actor, node, view, history, memory, unused;
 };
 
+struct block { /* ahead of everything that the explorer has allocated: a ring */
+    struct block *last, *next;
+    u64 size, unused;
+};
+
 struct pool { /* rows of equal width, each of them once */
-    u32 width, count, room, slots;
+    u32 width, count, slots;
     u8 *rows;
     u32 *slot; /* a row's number plus one, and five bits of its hash; 0 is empty */
 };
 
 struct list { /* of stops */
-    u32 *stops, count, room;
+    u32 *stops, count;
 };
 
 struct levels { /* a list for each number of switches */
     struct list *lists;
-    u32 count, room;
+    u32 count;
 };
 
 struct actor {
     struct node *nodes;
-    u32 count, room;
-};
-
-struct rule_op { /* an op as the rules see it: the views of those that do, in `views` */
-    u32 first, count;
+    u32 count;
 };
 
 struct view { /* what one rule is shown with one op: fields of memory, in `looks` */
     u32 rule, first, count;
+    u32 more; /* the next view is of the same op */
 };
 
 struct judgement {
@@ -99,22 +101,21 @@ struct judgement {
 struct memo {
     struct pool questions; /* rows: view, the rule's history, value, contents of the fields */
     struct judgement *judgements;
-    u32 room;
 };
 
 struct explorer {
     struct config c;
-    u32 movers, width;
     jmp_buf out;
+    u32 movers; /* the actors; tso: then their store buffers */
+    struct block blocks;
     u64 bytes, peak, transitions, waiting, visited, work;
     u32 full;
 
     struct actor *actors;
     u8 *data;
-    u32 data_count, data_room;
+    u32 data_count;
     struct pool answers; /* (actor, node, value) */
     u32 *answer;         /* the node that each leads to */
-    u32 answer_room;
 
     u32 *start, *extent; /* of each field of shared memory */
     u32 *field_at;       /* of each address */
@@ -123,17 +124,14 @@ struct explorer {
     struct pool *buffers;  /* by how many stores they hold; rows: their nodes, oldest first */
     struct pool places;    /* rows: node; tso: how many stores are in the buffer, and its number */
 
-    struct rule_op *rule_ops;
-    u32 rule_op_count, rule_op_room;
     struct view *views;
-    u32 view_count, view_room;
+    u32 view_count;
     u32 *looks;
-    u32 look_count, look_room;
+    u32 look_count;
     struct memo *memos;    /* of judgements, by how many fields they look at */
     struct pool histories; /* rows: of each rule, the number of its history */
 
     struct pool states;
-    u32 state_room;
     u32 *moves;   /* [state][mover]: the state that it leads to, or NONE, STUCK, END */
     u32 *parents; /* [stop]: the stop from which it was reached first */
     u8 *marks;    /* [stop]; ENDS and CHANGES at a state's first stop */
@@ -155,30 +153,43 @@ struct explorer {
 
 static void leave(struct explorer *e, int why) { longjmp(e->out, why); }
 
-static void *resize(struct explorer *e, void *old, u64 before, u64 after) {
-    if (e->c.bytes && e->bytes - before + after > e->c.bytes) leave(e, MEMORY);
-    void *made = NULL;
-    if (!after) free(old);
-    else if (!(made = realloc(old, after))) leave(e, MEMORY);
-    e->bytes += after - before;
+static void unlink(struct explorer *e, struct block *block) {
+    block->last->next = block->next;
+    block->next->last = block->last;
+    e->bytes -= block->size;
+    free(block);
+}
+
+/* `items`, which may be NULL, with another size. */
+static void *resize(struct explorer *e, void *items, u64 size) {
+    struct block *old = items ? (struct block *)items - 1 : NULL;
+    u64 before = old ? old->size : 0;
+    if (e->c.bytes && e->bytes - before + size > e->c.bytes) leave(e, MEMORY);
+    struct block *made = realloc(old, sizeof *made + size);
+    if (!made) leave(e, MEMORY);
+    if (!old) made->last = &e->blocks, made->next = e->blocks.next;
+    made->last->next = made->next->last = made;
+    made->size = size;
+    e->bytes += size - before;
     if (e->bytes > e->peak) e->peak = e->bytes;
-    return made;
+    return made + 1;
 }
 
 static void *zeros(struct explorer *e, u64 count, u64 width) {
-    u64 size = count && width ? count * width : 1;
-    return memset(resize(e, NULL, 0, size), 0, size);
+    void *made = resize(e, NULL, count * width);
+    return memset(made, 0, count * width);
 }
 
-/* Room for one item more. */
-static void *grown(struct explorer *e, void *items, u32 count, u32 *room, u64 width) {
-    if (count < *room) return items;
+static void *dropped(struct explorer *e, void *items) {
+    if (items) unlink(e, (struct block *)items - 1);
+    return NULL;
+}
+
+/* `items` with room for one more. */
+static void *grown(struct explorer *e, void *items, u64 count, u64 width) {
+    if (items && (count + 1) * width <= ((struct block *)items - 1)->size) return items;
     if (count >= LIMIT) leave(e, MEMORY);
-    u64 more = (u64)*room + *room / 16 + 16;
-    if (more > LIMIT) more = LIMIT;
-    items = resize(e, items, *room * width, more * width);
-    *room = (u32)more;
-    return items;
+    return resize(e, items, (count + count / 16 + 4) * width);
 }
 
 static u64 hash_of(const u8 *row, u32 width) {
@@ -219,8 +230,8 @@ static u32 find(const struct pool *p, const void *row) {
 }
 
 static void more_slots(struct explorer *e, struct pool *p) {
-    u64 more = (u64)p->slots + p->slots / 2 + 32;
-    p->slot = resize(e, p->slot, p->slots * sizeof *p->slot, 0);
+    u64 more = (u64)p->slots + p->slots / 2 + 8;
+    p->slot = dropped(e, p->slot);
     p->slots = 0;
     p->slot = zeros(e, more, sizeof *p->slot);
     p->slots = (u32)more;
@@ -240,7 +251,7 @@ static u32 intern(struct explorer *e, struct pool *p, const void *row) {
         more_slots(e, p);
         find_hashed(p, row, hash, &slot);
     }
-    p->rows = grown(e, p->rows, p->count, &p->room, p->width);
+    p->rows = grown(e, p->rows, p->count, p->width);
     memcpy(p->rows + (u64)p->count * p->width, row, p->width);
     p->slot[slot] = tagged(hash, p->count);
     return p->count++;
@@ -354,20 +365,17 @@ static u32 answer_of(struct explorer *e, u32 actor, u32 node, u64 value) {
 }
 
 static void see(struct sighting *first, const struct explorer *e) {
-    if (first->stop != NONE) return;
-    *first = e->seeing;
-    first->preemptions = e->preemptions;
-    first->switches = e->switches;
+    if (first->stop == NONE) *first = e->seeing;
 }
 
 /* Show an op to the rules, with shared memory as it is before it: their histories after it. */
 static u32 judge(struct explorer *e, const struct node *op, u64 value, u32 memory, u32 histories) {
     if (!op->judged) return histories;
-    const struct rule_op *seen = &e->rule_ops[op->judged - 1];
-    u32 *after = e->history, *row = e->row;
+    u32 *after = e->history, *row = e->row, number = op->judged - 1;
+    const struct view *view;
     memcpy(after, row_of(&e->histories, histories), e->histories.width);
-    for (u32 number = seen->first; number < seen->first + seen->count; number++) {
-        const struct view *view = &e->views[number];
+    do {
+        view = &e->views[number];
         row[0] = number, row[1] = after[view->rule], row[2] = (u32)value, row[3] = (u32)(value >> 32);
         for (u32 i = 0; i < view->count; i++)
             row[4 + i] = memory_of(e, memory)[e->looks[view->first + i]];
@@ -382,14 +390,14 @@ static u32 judge(struct explorer *e, const struct node *op, u64 value, u32 memor
         after[view->rule] = found->history;
         for (u32 rule = 0; rule < RULES && found->broken >> rule; rule++)
             if (found->broken >> rule & 1) see(&e->rules[rule], e);
-    }
+        number++;
+    } while (view->more);
     return intern(e, &e->histories, after);
 }
 
-/* What the actor's op does to e->key, a state's row. `answer`: to a CHOOSE. */
+/* What the actor's op does to e->key, the state's row. `answer`: to a CHOOSE. */
 static int step(struct explorer *e, u32 state, u32 actor, u32 answer) {
     u32 *key = e->key, *to = &key[e->c.actors], *history = to + 1;
-    memcpy(key, state_of(e, state), e->width);
     u32 at = node_at(e, state, actor), waiting = buffered(e, state, actor), next;
     const struct node *op = &e->actors[actor].nodes[at], *half = NULL;
     const u32 *memory = memory_of(e, *to);
@@ -463,9 +471,7 @@ static int step(struct explorer *e, u32 state, u32 actor, u32 answer) {
 /* The oldest store of the actor's buffer reaches memory: e->key, as above. */
 static int drain(struct explorer *e, u32 state, u32 actor) {
     u32 *key = e->key, *to = &key[e->c.actors], *history = to + 1;
-    memcpy(key, state_of(e, state), e->width);
     u32 count = buffered(e, state, actor);
-    if (!count) return HELD;
     const u32 *stores = buffer_of(e, state, actor);
     const struct node *op = &e->actors[actor].nodes[stores[0]];
     *history = judge(e, op, 0, *to, *history);
@@ -477,43 +483,74 @@ static int drain(struct explorer *e, u32 state, u32 actor) {
     return MOVED;
 }
 
+static u32 answers_at(const struct explorer *e, u32 state, u32 actor) {
+    const struct node *op = &e->actors[actor].nodes[node_at(e, state, actor)];
+    return op->kind == CHOOSE ? (u32)op->value : 1;
+}
+
+/* There are so many ways on from a stop: the actor's own move, by each answer where it stands at a
+CHOOSE; then, whoever's turn it is, what drains from each store buffer. */
+static u32 ways_at(const struct explorer *e, u32 stop) {
+    return answers_at(e, stop / e->c.actors, stop % e->c.actors) + e->movers - e->c.actors;
+}
+
+/* Where it is kept what one of them leads to; NULL for answers but the first. */
+static u32 *move_at(const struct explorer *e, u32 stop, u32 way) {
+    u32 state = stop / e->c.actors, actor = stop % e->c.actors, answers = answers_at(e, state, actor);
+    u32 *moves = &e->moves[(u64)state * e->movers];
+    return way == 0 ? moves + actor : way < answers ? NULL : moves + e->c.actors + way - answers;
+}
+
+/* Go one of them: e->key. */
+static int make(struct explorer *e, u32 stop, u32 way) {
+    u32 actors = e->c.actors, state = stop / actors, actor = stop % actors;
+    u32 answers = answers_at(e, state, actor), drains = way >= answers;
+    if (drains) actor = way - answers, way = 0;
+    if (drains && !buffered(e, state, actor)) return HELD;
+    memcpy(e->key, state_of(e, state), e->states.width);
+    e->seeing = (struct sighting){
+        stop, drains ? actors + actor : actor, way, e->preemptions, e->switches, node_at(e, state, actor),
+    };
+    return drains ? drain(e, state, actor) : step(e, state, actor, way);
+}
+
+/* Where it has led. */
+static u32 made(struct explorer *e, u32 stop, u32 way) {
+    const u32 *known = move_at(e, stop, way);
+    if (known) return *known;
+    make(e, stop, way);
+    return find(&e->states, e->key);
+}
+
 /* -- the search -------------------------------------------------------------------------------- */
 
 /* The number of the state e->key. */
 static u32 add_state(struct explorer *e) {
     u32 known = e->states.count, state = intern(e, &e->states, e->key);
     if (state < known) return state;
-    if (state >= e->state_room) {
-        u64 before = e->state_room, after = e->states.room, actors = e->c.actors;
-        e->moves = resize(e, e->moves, before * e->movers * 4, after * e->movers * 4);
-        e->parents = resize(e, e->parents, before * actors * 4, after * actors * 4);
-        e->marks = resize(e, e->marks, before * actors, after * actors);
-        e->state_room = (u32)after;
-    }
-    memset(e->moves + (u64)state * e->movers, 0xff, e->movers * 4);
-    memset(e->parents + (u64)state * e->c.actors, 0xff, e->c.actors * 4);
-    memset(e->marks + (u64)state * e->c.actors, 0, e->c.actors);
-    if (((u64)state + 1) * e->c.actors > LIMIT) leave(e, MEMORY);
+    u64 first = (u64)state * e->c.actors, actors = e->c.actors;
+    e->moves = grown(e, e->moves, state, e->movers * sizeof *e->moves);
+    e->parents = grown(e, e->parents, state, actors * sizeof *e->parents);
+    e->marks = grown(e, e->marks, state, actors);
+    memset(e->moves + (u64)state * e->movers, 0xff, e->movers * sizeof *e->moves);
+    memset(e->parents + first, 0xff, actors * sizeof *e->parents);
+    memset(e->marks + first, 0, actors);
+    if (first + actors > LIMIT) leave(e, MEMORY);
     if (state >= e->c.states) leave(e, STATES);
     return state;
 }
 
 static void append(struct explorer *e, struct list *list, u32 stop) {
-    list->stops = grown(e, list->stops, list->count, &list->room, sizeof *list->stops);
+    list->stops = grown(e, list->stops, list->count, sizeof *list->stops);
     list->stops[list->count++] = stop;
 }
 
 static struct list *level(struct explorer *e, struct levels *levels, u32 switches) {
     while (levels->count <= switches) {
-        levels->lists = grown(e, levels->lists, levels->count, &levels->room, sizeof *levels->lists);
-        levels->lists[levels->count++] = (struct list){NULL, 0, 0};
+        levels->lists = grown(e, levels->lists, levels->count, sizeof *levels->lists);
+        levels->lists[levels->count++] = (struct list){NULL, 0};
     }
     return &levels->lists[switches];
-}
-
-static void free_list(struct explorer *e, struct list *list) {
-    resize(e, list->stops, list->room * sizeof *list->stops, 0);
-    *list = (struct list){NULL, 0, 0};
 }
 
 /* The turn may pass to another at `stop`, which costs a switch, and a preemption unless it yields. */
@@ -525,11 +562,6 @@ static void may_pass(struct explorer *e, u32 stop) {
     if (!yields && e->preemptions == e->c.preemptions) return;
     append(e, level(e, yields ? &e->now : &e->later, e->switches + 1), stop);
     e->waiting++;
-}
-
-static u32 answers_at(const struct explorer *e, u32 state, u32 actor) {
-    const struct node *op = &e->actors[actor].nodes[node_at(e, state, actor)];
-    return op->kind == CHOOSE ? (u32)op->value : 1;
 }
 
 static int has_branches(const struct explorer *e, u32 stop) {
@@ -562,17 +594,16 @@ static void spin(struct explorer *e, u32 stop) {
 
 /* The actor's own move at the stop e->at, then on to the next stop of the chain. */
 static void walk(struct explorer *e) {
-    u32 stop = e->at, state = stop / e->c.actors, actor = stop % e->c.actors, then = STUCK;
-    e->seeing = (struct sighting){stop, actor, 0, 0, 0, node_at(e, state, actor)};
-    int result = step(e, state, actor, 0);
+    u32 stop = e->at, actor = stop % e->c.actors, then = STUCK;
+    int result = make(e, stop, 0);
     append(e, &e->chain, stop);
-    e->marks[stop] = SEEN | ON_CHAIN | (result == ASLEEP || result == BLOCKED ? YIELDS : 0);
+    e->marks[stop] |= SEEN | ON_CHAIN | (result == ASLEEP || result == BLOCKED ? YIELDS : 0);
     e->visited++;
     if (result == ENDED) {
         then = END;
         see(&e->outcomes[e->actors[actor].nodes[e->seeing.node].outcome], e);
     } else if (result == MOVED || result == ASLEEP) then = add_state(e);
-    e->moves[(u64)state * e->movers + actor] = then;
+    *move_at(e, stop, 0) = then;
     e->transitions += then != STUCK;
     if (then < END) {
         u32 after = then * e->c.actors + actor;
@@ -586,47 +617,38 @@ static void walk(struct explorer *e) {
     end_chain(e);
 }
 
-/* The next move at the stop e->branching that is not the actor's own: a buffer drains, whoever's turn
-it is, or the actor takes another answer to its CHOOSE. */
+/* The next way on from the stop e->branching that is not the walk's. */
 static void branch(struct explorer *e) {
-    u32 actors = e->c.actors, stop = e->branching, state = stop / actors, actor = stop % actors;
-    u32 number = e->branch, then;
-    if (number < actors) {
-        u64 move = (u64)state * e->movers + actors + number;
-        then = e->c.tso ? e->moves[move] : STUCK;
-        if (then == NONE) {
-            e->seeing = (struct sighting){stop, actors + number, 0, 0, 0, 0};
-            then = drain(e, state, number) == MOVED ? add_state(e) : STUCK;
-            e->moves[move] = then;
-            e->transitions += then != STUCK;
-        }
-    } else if (number - actors + 1 < answers_at(e, state, actor)) {
-        u32 answer = number - actors + 1;
-        e->seeing = (struct sighting){stop, actor, answer, 0, 0, 0};
-        step(e, state, actor, answer);
-        then = add_state(e);
-        e->transitions++;
-    } else {
+    u32 actors = e->c.actors, stop = e->branching, actor = stop % actors;
+    if (e->branch == ways_at(e, stop)) {
         may_pass(e, stop);
         e->branching = NONE;
         return;
     }
+    /* What drains is the same move whoever's turn it is. */
+    const u32 *known = move_at(e, stop, e->branch);
+    u32 then = known ? *known : NONE;
+    if (then == NONE) {
+        then = make(e, stop, e->branch) == HELD ? STUCK : add_state(e);
+        e->transitions += then != STUCK;
+        if (known) *move_at(e, stop, e->branch) = then;
+    }
     e->branch++;
     u32 after = then * actors + actor;
-    if (then != STUCK && !e->marks[after]) {
-        e->parents[after] = stop;
-        e->at = after;
-    }
+    if (then == STUCK || e->marks[after]) return;
+    e->parents[after] = stop;
+    e->at = after;
 }
 
 /* The next cost at which somebody's turn waits; 0 where there is none. */
 static int next_cost(struct explorer *e) {
-    free_list(e, &e->turns);
+    e->turns.stops = dropped(e, e->turns.stops);
+    e->turns.count = 0;
     for (;;) {
         while (++e->switches < e->now.count) {
             if (!e->now.lists[e->switches].count) continue;
             e->turns = e->now.lists[e->switches];
-            e->now.lists[e->switches] = (struct list){NULL, 0, 0};
+            e->now.lists[e->switches] = (struct list){NULL, 0};
             return 1;
         }
         if (!e->later.count) return 0;
@@ -646,7 +668,7 @@ static int work(struct explorer *e) {
     else if (e->branching != NONE) branch(e);
     else if (e->next_branch < e->branches.count) {
         e->branching = e->branches.stops[e->next_branch++];
-        e->branch = 0;
+        e->branch = 1;
         if (e->next_branch == e->branches.count) e->next_branch = e->branches.count = 0;
     } else if (e->begun < actors) {
         if (!e->marks[e->begun]) e->at = e->begun;
@@ -670,33 +692,16 @@ static int work(struct explorer *e) {
 
 #define GUARD(e) do { int why = setjmp((e)->out); if (why) return why; } while (0)
 
-static void free_pools(struct pool *pools, u32 count) {
-    for (u32 i = 0; pools && i < count; i++) free(pools[i].rows), free(pools[i].slot);
-}
-
 void explorer_free(struct explorer *e) {
     if (!e) return;
-    free_pools(&e->answers, 1), free_pools(&e->memories, 1), free_pools(&e->histories, 1);
-    free_pools(&e->places, 1), free_pools(&e->states, 1);
-    free_pools(e->contents, e->c.fields), free_pools(e->buffers, e->c.buffer + 1);
-    for (u32 i = 0; e->actors && i < e->c.actors; i++) free(e->actors[i].nodes);
-    for (u32 i = 0; e->memos && i <= e->c.fields; i++)
-        free_pools(&e->memos[i].questions, 1), free(e->memos[i].judgements);
-    for (u32 i = 0; i < e->now.count; i++) free(e->now.lists[i].stops);
-    for (u32 i = 0; i < e->later.count; i++) free(e->later.lists[i].stops);
-    void *arrays[] = {e->contents, e->buffers, e->actors, e->data, e->answer, e->start, e->extent, e->field_at,
-                      e->rule_ops, e->views, e->looks, e->memos, e->moves, e->parents, e->marks,
-                      e->chain.stops, e->branches.stops, e->turns.stops, e->now.lists, e->later.lists,
-                      e->key, e->memory, e->buffer, e->history, e->row, e->bytes_of_field};
-    for (u32 i = 0; i < sizeof arrays / sizeof *arrays; i++) free(arrays[i]);
+    while (e->blocks.next != &e->blocks) unlink(e, e->blocks.next);
     free(e);
 }
 
 static int set_up(struct explorer *e) {
     GUARD(e);
     e->movers = e->c.tso ? 2 * e->c.actors : e->c.actors;
-    e->width = (e->c.actors + 2) * 4;
-    e->states.width = e->width;
+    e->states.width = (e->c.actors + 2) * 4;
     e->answers.width = 16;
     e->memories.width = e->c.fields * 4;
     e->buffers = zeros(e, e->c.buffer + 1, sizeof *e->buffers);
@@ -710,7 +715,7 @@ static int set_up(struct explorer *e) {
     e->extent = zeros(e, e->c.fields, 4);
     e->field_at = zeros(e, e->c.size, 4);
     e->contents = zeros(e, e->c.fields, sizeof *e->contents);
-    e->key = zeros(e, e->width, 1);
+    e->key = zeros(e, e->states.width, 1);
     e->memory = zeros(e, e->memories.width, 1);
     e->buffer = zeros(e, e->c.buffer + 1, 4);
     e->history = zeros(e, e->c.rules, 4);
@@ -727,6 +732,7 @@ struct explorer *explorer_new(const struct config *config) {
     struct explorer *e = calloc(1, sizeof *e);
     if (!e) return NULL;
     e->c = *config;
+    e->blocks.last = e->blocks.next = &e->blocks;
     if (set_up(e) == DONE) return e;
     explorer_free(e);
     return NULL;
@@ -738,7 +744,7 @@ int explorer_add_nodes(struct explorer *e, u32 actor, const struct node *nodes, 
     if (actor >= e->c.actors) return -1;
     struct actor *a = &e->actors[actor];
     for (u32 i = 0; i < length; i++) {
-        e->data = grown(e, e->data, e->data_count, &e->data_room, 1);
+        e->data = grown(e, e->data, e->data_count, 1);
         e->data[e->data_count++] = data[i];
     }
     for (u32 i = 0; i < count; i++) {
@@ -746,7 +752,7 @@ int explorer_add_nodes(struct explorer *e, u32 actor, const struct node *nodes, 
         int event = op->kind == SEND || op->kind == UNMASK;
         int word = op->kind == LOAD || op->kind == RMW || op->kind == WAIT || event;
         int asks = op->kind == LOAD || op->kind == RMW || op->kind == WAIT || op->kind == CHOOSE;
-        if (op->kind > CHOOSE || op->outcome >= OUTCOMES || op->judged > e->rule_op_count) return -1;
+        if (op->kind > CHOOSE || op->outcome >= OUTCOMES || op->judged > e->view_count) return -1;
         if (op->size > e->c.size || op->address > e->c.size - op->size) return -1;
         if (word && op->size > 8) return -1;
         if (op->kind == STORE && (op->data > e->data_count || op->size > e->data_count - op->data)) return -1;
@@ -754,7 +760,7 @@ int explorer_add_nodes(struct explorer *e, u32 actor, const struct node *nodes, 
             if (op->address < e->c.pending || op->address - e->c.pending >= 128) return -1;
         if (op->kind == CHOOSE && (op->value < 2 || op->value > LIMIT)) return -1;
         if (asks || op->kind == HALT ? op->next != NONE : op->next >= a->count) return -1;
-        a->nodes = grown(e, a->nodes, a->count, &a->room, sizeof *a->nodes);
+        a->nodes = grown(e, a->nodes, a->count, sizeof *a->nodes);
         a->nodes[a->count++] = *op;
     }
     return 0;
@@ -767,30 +773,23 @@ int explorer_answer(struct explorer *e, u32 actor, u32 node, u64 value, u32 next
     if (op->next != NONE || op->kind == HALT) return -1;
     if (op->kind == RMW && half->kind != STORE) return -1;
     u32 row[4] = {actor, node, (u32)value, (u32)(value >> 32)};
-    e->answer = grown(e, e->answer, e->answers.count, &e->answer_room, sizeof *e->answer);
+    e->answer = grown(e, e->answer, e->answers.count, sizeof *e->answer);
     u32 number = intern(e, &e->answers, row);
     e->answer[number] = next;
     return 0;
 }
 
-/* One more rule that sees the last op of those that rules see (`more`), or the next one; the op's number
-plus one is what nodes say in `judged`. */
-int explorer_add_view(struct explorer *e, u32 more, u32 rule, const u32 *fields, u32 count) {
+/* What a rule is shown with an op; `more`: the next view is of the same op. */
+int explorer_add_view(struct explorer *e, u32 rule, u32 more, const u32 *fields, u32 count) {
     GUARD(e);
-    if (rule >= e->c.rules || count > e->c.fields || (more && !e->rule_op_count)) return -1;
-    if (!more) {
-        e->rule_ops = grown(e, e->rule_ops, e->rule_op_count, &e->rule_op_room, sizeof *e->rule_ops);
-        e->rule_ops[e->rule_op_count++] = (struct rule_op){e->view_count, 0};
-    }
-    e->views = grown(e, e->views, e->view_count, &e->view_room, sizeof *e->views);
-    e->views[e->view_count] = (struct view){rule, e->look_count, count};
+    if (rule >= e->c.rules || count > e->c.fields) return -1;
+    e->views = grown(e, e->views, e->view_count, sizeof *e->views);
+    e->views[e->view_count++] = (struct view){rule, e->look_count, count, more};
     for (u32 i = 0; i < count; i++) {
         if (fields[i] >= e->c.fields) return -1;
-        e->looks = grown(e, e->looks, e->look_count, &e->look_room, sizeof *e->looks);
+        e->looks = grown(e, e->looks, e->look_count, sizeof *e->looks);
         e->looks[e->look_count++] = fields[i];
     }
-    e->view_count++;
-    e->rule_ops[e->rule_op_count - 1].count++;
     return 0;
 }
 
@@ -798,7 +797,7 @@ int explorer_add_view(struct explorer *e, u32 more, u32 rule, const u32 *fields,
 int explorer_judge(struct explorer *e, u32 history, u64 broken) {
     GUARD(e);
     struct memo *memo = &e->memos[e->views[e->row[0]].count];
-    memo->judgements = grown(e, memo->judgements, memo->questions.count, &memo->room, sizeof *memo->judgements);
+    memo->judgements = grown(e, memo->judgements, memo->questions.count, sizeof *memo->judgements);
     u32 number = intern(e, &memo->questions, e->row);
     memo->judgements[number] = (struct judgement){broken, history, 0};
     return 0;
@@ -834,11 +833,6 @@ int explorer_run(struct explorer *e, u64 until) {
     return SLICE;
 }
 
-static u32 chosen(struct explorer *e, u32 state, u32 actor, u32 answer) {
-    step(e, state, actor, answer);
-    return find(&e->states, e->key);
-}
-
 /* Mark states from which the execution can end (ENDS), or in which or behind which anything can still
 change (CHANGES: memory, a buffer, an end, a choice). The number of states that were newly marked in
 this sweep: call it until there are none. Numbers rise or fall along most ways, so sweeps are few. */
@@ -850,22 +844,16 @@ int explorer_sweep(struct explorer *e, u32 mark, u32 down, u64 *found) {
         u32 state = down ? e->states.count - 1 - i : i, hit = 0;
         u8 *marks = &e->marks[(u64)state * actors];
         if (marks[0] & mark) continue;
-        for (u32 mover = 0; mover < e->movers && !hit; mover++) {
-            u32 then = e->moves[(u64)state * e->movers + mover];
-            if (then == END) hit = 1;
-            else if (then < END) {
-                hit = (e->marks[(u64)then * actors] & mark) != 0;
-                if (mark == CHANGES && state_of(e, then)[actors] != state_of(e, state)[actors]) hit = 1;
-            }
-        }
         for (u32 actor = 0; actor < actors && !hit; actor++) {
+            u32 stop = state * actors + actor, ways = ways_at(e, stop);
             if (!(marks[actor] & SEEN)) hit = 1; /* beyond a bound: who knows */
-            if (mark == CHANGES && buffered(e, state, actor)) hit = 1;
-            u32 answers = answers_at(e, state, actor);
-            if (mark == CHANGES && answers > 1) hit = 1;
-            for (u32 answer = 1; answer < answers && !hit; answer++) {
-                u32 then = chosen(e, state, actor, answer);
-                hit = then != NONE && e->marks[(u64)then * actors] & mark;
+            if (mark == CHANGES && (buffered(e, state, actor) || answers_at(e, state, actor) > 1)) hit = 1;
+            for (u32 way = 0; way < ways && !hit; way++) {
+                u32 then = made(e, stop, way);
+                hit = then == END;
+                if (then >= END) continue;
+                if (e->marks[(u64)then * actors] & mark) hit = 1;
+                if (mark == CHANGES && state_of(e, then)[actors] != state_of(e, state)[actors]) hit = 1;
             }
         }
         if (hit) marks[0] |= (u8)mark, ++*found;
@@ -880,33 +868,25 @@ u32 explorer_unmarked(const struct explorer *e, u32 mark, u32 first) {
     return NONE;
 }
 
-/* How the actor of `stop`, or a buffer, gets from there to the state `then`: the mover, the answer to
-its CHOOSE (NONE where it is none), and how many stores then enter the buffer. */
-int explorer_edge(struct explorer *e, u32 stop, u32 then, u32 *mover, u32 *answer, u32 *entered) {
+/* How it went on from `stop` to the state `then`: who moved, and by which answer. */
+int explorer_edge(struct explorer *e, u32 stop, u32 then, u32 *mover, u32 *answer) {
     GUARD(e);
-    u32 actors = e->c.actors, state = stop / actors, actor = stop % actors;
-    u32 answers = answers_at(e, state, actor), number = 0;
-    const u32 *moves = &e->moves[(u64)state * e->movers];
-    for (*mover = actor; *mover < e->movers && moves[*mover] != then;)
-        *mover = *mover == actor ? actors : *mover + 1;
-    if (*mover >= e->movers)
-        for (*mover = actor, number = 1; number < answers; number++)
-            if (chosen(e, state, actor, number) == then) break;
-    if (number && number >= answers) return -1;
-    *answer = *mover == actor && answers > 1 ? number : NONE;
-    *entered = buffered(e, then, *mover % actors) + (*mover >= actors) - buffered(e, state, *mover % actors);
-    return 0;
+    for (u32 way = 0; way < ways_at(e, stop); way++) {
+        if (made(e, stop, way) != then) continue;
+        u32 answers = answers_at(e, stop / e->c.actors, stop % e->c.actors);
+        *mover = way < answers ? stop % e->c.actors : e->c.actors + way - answers;
+        *answer = way < answers ? way : 0;
+        return 0;
+    }
+    return -1;
 }
 
 u32 explorer_parent(const struct explorer *e, u32 stop) { return e->parents[stop]; }
 
-/* A state: of each actor its node and how many stores are in its buffer; memory; the rules' histories. */
-void explorer_state(const struct explorer *e, u32 state, u32 *nodes, u32 *stores, u32 *memory, u32 *histories) {
+/* A state: each actor's node, memory, the rules' histories. */
+void explorer_state(const struct explorer *e, u32 state, u32 *nodes, u32 *memory, u32 *histories) {
     const u32 *key = state_of(e, state);
-    for (u32 actor = 0; actor < e->c.actors; actor++) {
-        nodes[actor] = node_at(e, state, actor);
-        stores[actor] = buffered(e, state, actor);
-    }
+    for (u32 actor = 0; actor < e->c.actors; actor++) nodes[actor] = node_at(e, state, actor);
     *memory = key[e->c.actors];
     if (e->c.rules) memcpy(histories, row_of(&e->histories, key[e->c.actors + 1]), e->histories.width);
 }

@@ -105,7 +105,7 @@ class Sighting(NamedTuple):
     mover: int
     """Number of the actor; behind them all, of the store buffers. -1: no move, the stop itself."""
     answer: int
-    """Of the actor's CHOOSE."""
+    """To the actor's CHOOSE; 0 where it stands at none."""
     preemptions: int
     """The fewest that what was seen needs. -1 for a hang, of which they are not counted."""
     switches: int
@@ -117,17 +117,8 @@ class Sighting(NamedTuple):
         return (sys.maxsize, 0) if self.preemptions < 0 else (self.preemptions, self.switches)
 
 
-class Move(NamedTuple):
-    """One move on the way to a sighting."""
-
-    actor: int
-    is_drain: bool
-    """It is the oldest store of its buffer that moves."""
-    answer: int | None
-    """To a CHOOSE; None where it is none."""
-    entered: int
-    """How many stores then enter its buffer."""
-
+Move = tuple[int, int]
+"""One move on the way to a sighting: the mover, and its answer to a CHOOSE."""
 
 NO_MOVE = Sighting(-1, -1, 0, -1, -1)
 
@@ -168,9 +159,8 @@ class Explorer(ABC):
         that was cut short."""
 
     @abstractmethod
-    def path(self, sighting: Sighting) -> tuple[list[int], list[Move]]:
-        """The way there: stores that are in each actor's buffer at the start, and the moves, the
-        sighting's included."""
+    def path(self, sighting: Sighting) -> list[Move]:
+        """The moves on the way there, the sighting's included."""
 
     def is_unheeded(self, op: Op) -> bool:
         """Whether the op is at an event that nobody heeds."""

@@ -209,8 +209,7 @@ class ReferenceExplorer(Explorer):
 
     def _moves(self, state: State, actor: int, here: Sighting) -> Iterable[tuple[Move, State]]:
         """Every move while it is the actor's turn: its own, and those of all store buffers."""
-        answers = self._answers(state, actor)
-        for answer in range(answers):
+        for answer in range(self._answers(state, actor)):
             if answer:
                 then = self._step(state, actor, answer)
             else:
@@ -220,8 +219,7 @@ class ReferenceExplorer(Explorer):
             self.transitions += then is not None
             if isinstance(then, State):
                 self._lead(state, then)
-                entered = len(then.buffers[actor]) - len(state.buffers[actor])
-                yield Move(actor, False, answer if answers > 1 else None, entered), then
+                yield (actor, answer), then
             elif then is not None:
                 self._ends.add(state)
         for owner in range(self.count):
@@ -230,8 +228,7 @@ class ReferenceExplorer(Explorer):
                 self._see(then, here._replace(mover=self.count + owner))
                 self.transitions += state not in self._drained
                 self._lead(state, then)
-                entered = len(then.buffers[owner]) - len(state.buffers[owner]) + 1
-                yield Move(owner, True, None, entered), then
+                yield (self.count + owner, 0), then
         self._drained.add(state)
 
     def _lead(self, state: State, then: State) -> None:
@@ -305,18 +302,11 @@ class ReferenceExplorer(Explorer):
             stop=next(at for at, stop in enumerate(self._stops) if stop[0] == state)
         )
 
-    def path(self, sighting: Sighting) -> tuple[list[int], list[Move]]:
+    def path(self, sighting: Sighting) -> list[Move]:
         """As `Explorer.path`."""
         stop: Stop | None = self._stops[sighting.stop]
-        moves: list[Move] = []
-        if sighting.mover >= 0:
-            drains = sighting.mover >= self.count
-            chooses = not drains and self._answers(*self._stops[sighting.stop]) > 1
-            answer = sighting.answer if chooses else None
-            moves.append(Move(sighting.mover % self.count, drains, answer, 0))
+        moves = [(sighting.mover, sighting.answer)] if sighting.mover >= 0 else []
         while stop is not None:
             stop, move = self._parents[stop]
-            if move is not None:
-                moves.append(move)
-        moves.reverse()
-        return [len(buffer) for buffer in self._first.buffers], moves
+            moves += [move] if move is not None else []
+        return moves[::-1]

@@ -40,25 +40,22 @@ class RuleHistories:
         """Of each set, by number."""
         self._numbers: list[dict[Any, int]] = [{history: 0} for history in first]
         self.views: list[View] = []
-        self.ops: list[range] = []
-        """Of each op that rules see: the numbers of its views."""
-        self._op_numbers: dict[tuple[str, Op], int] = {}
+        self._ops: dict[tuple[str, Op], range] = {}
         self.broken: list[Violation] = []
         """The first violation of each rule."""
 
-    def op(self, actor: str, op: Op) -> int | None:
-        """The number of an op of the actor's, None where no rule needs to see it."""
+    def op(self, actor: str, op: Op) -> range:
+        """The numbers of the views of an op of the actor's."""
         event = Event(actor, op)
         concerned = [at for at, rules in enumerate(self.rules) if rules.concerned(event)]
         if not concerned:
-            return None
+            return range(0)
         seen = self.rules[0].seen(op)
-        if (actor, seen) not in self._op_numbers:
-            self._op_numbers[actor, seen] = len(self.ops)
+        if (actor, seen) not in self._ops:
             first = len(self.views)
             self.views += [View(at, actor, seen, self.rules[at].looks(event)) for at in concerned]
-            self.ops.append(range(first, len(self.views)))
-        return self._op_numbers[actor, seen]
+            self._ops[actor, seen] = range(first, len(self.views))
+        return self._ops[actor, seen]
 
     def judge(
         self, view: int, value: int, history: int, memory: bytes | bytearray

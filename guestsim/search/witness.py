@@ -18,6 +18,7 @@ from guestsim.execute.digest import Digest
 from guestsim.execute.execution import Execution, Observer
 from guestsim.execute.strategies import answers, fair
 from guestsim.execute.tso import DRAIN
+from guestsim.record import RecordedExecution
 from guestsim.search.problem import RuleSet, Sighting
 from guestsim.search.search import Search
 from guestsim.search.validate import compare, live_execution
@@ -122,43 +123,44 @@ def _go_round(execution: Execution, what: str) -> None:
 
 def _schedule(search: Search, sighting: Sighting) -> tuple[list[tuple[str, int]], list[int]]:
     """The steps on the way to the sighting, as runs of one mover, and the answers of CHOOSE ops."""
-    names = [record.name for record in search.records]
+    problem, names = search.problem, [record.name for record in search.records]
     steps: list[tuple[str, int]] = []
     choices: list[int] = []
 
-    def add(name: str, count: int) -> None:
-        if steps and steps[-1][0] == name:
-            count += steps.pop()[1]
-        if count:
-            steps.append((name, count))
+    def add(name: str) -> None:
+        count = steps.pop()[1] if steps and steps[-1][0] == name else 0
+        steps.append((name, count + 1))
 
-    for name, is_drain, events in search.problem.begun():
-        if sighting.stop < 0:
-            # Somewhere in here the rule is broken: a step at a time.
-            steps.append((name + DRAIN if is_drain else name, 1))
-        else:
-            add(name + DRAIN if is_drain else name, 1)
+    for name, is_drain, events in problem.begun():
+        add(name + DRAIN if is_drain else name)
         choices += [event.value for event in events if event.op.kind is Kind.CHOOSE]
     if sighting.stop < 0:
-        return steps, choices
-    # Stores that are in a buffer, for the explorer, but not yet in the schedule; and in both.
-    owed, moves = search.explorer.path(sighting)
-    inside = [0] * len(names)
+        # Somewhere in here the rule is broken: a step at a time.
+        return [(name, 1) for name, count in steps for _ in range(count)], choices
+    played = RecordedExecution(search.records, problem.first_memory, tso=problem.tso)
+    bound = problem.store_buffer if problem.tso else 0
+
+    def step(actor: int, answer: int = 0) -> None:
+        if played.op(actor).kind is Kind.CHOOSE:
+            choices.append(answer)
+        played.step(actor, answer)
+        add(names[actor])
 
     def enter(actor: int) -> None:
-        add(names[actor], owed[actor])
-        inside[actor] += owed[actor]
-        owed[actor] = 0
+        """To an explorer, stores enter their buffer as soon as they can."""
+        while played.op(actor).kind is Kind.STORE and len(played.buffers[actor]) < bound:
+            step(actor)
 
-    for actor, is_drain, answer, entered in moves:
-        if not is_drain or not inside[actor]:
+    for mover, answer in search.explorer.path(sighting):
+        actor = mover % len(names)
+        drains = mover >= len(names)
+        if not drains or not played.buffers[actor]:
             enter(actor)
-        add(names[actor] + DRAIN if is_drain else names[actor], 1)
-        inside[actor] -= is_drain
-        owed[actor] += entered
-        if answer is not None:
-            choices.append(answer)
-        if not is_drain:
+        if drains:
+            played.drain(actor)
+            add(names[actor] + DRAIN)
+        else:
+            step(actor, answer)
             enter(actor)
     if sighting.mover < 0:
         for actor in range(len(names)):
