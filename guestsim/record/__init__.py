@@ -2,7 +2,7 @@
 
 from guestsim.record.file import Recording, load_recording, save_recording
 from guestsim.record.record import END, Record
-from guestsim.record.recorded_execution import RecordedExecution
+from guestsim.record.recorded_execution import RecordedExecution, Standing
 from guestsim.record.recorder import Recorder
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "RecordedExecution",
     "Recorder",
     "Recording",
+    "Standing",
     "load_recording",
     "save_recording",
 ]

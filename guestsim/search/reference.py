@@ -1,6 +1,7 @@
 """The reference explorer: the same search as plainly as can be, to hold the compiled one against.
 
-States are values, tables are dictionaries keyed by values, and the rules see the real memory.
+States are values, tables are dictionaries keyed by values, actors move as in any execution of
+records, and the rules see the real memory.
 """
 
 from __future__ import annotations
@@ -9,13 +10,13 @@ from collections.abc import Iterable
 from heapq import heappop, heappush
 from typing import Any, NamedTuple
 
-from guestsim.record import Record
+from guestsim.record import Record, RecordedExecution, Standing
 from guestsim.search.problem import NO_MOVE, Explorer, Move, Poll, Problem, Sighting
 from guestsim.search.rule_histories import RuleHistories
 from guestsim.trace import Event, Flag, Kind, Op, Outcome, Violation
-from guestsim.trace.effects import apply, result
-from guestsim.trace.memory_model import overlay
+from guestsim.trace.effects import ready
 from guestsim.trace.ops import ANSWERED
+from guestsim.trace.shared import fields
 
 __all__ = ["ReferenceExplorer"]
 
@@ -23,9 +24,7 @@ __all__ = ["ReferenceExplorer"]
 class State(NamedTuple):
     """Everything that decides what can happen next."""
 
-    nodes: tuple[int, ...]
-    buffers: tuple[tuple[Op, ...], ...]
-    memory: bytes
+    standing: Standing
     history: tuple[Any, ...]
 
 
@@ -35,7 +34,7 @@ Stop = tuple[State, int]
 _LEAVE = "leave"
 """In place of a parent: the turn passes from the stop to others."""
 
-Step = tuple[State | Op | None, tuple[Violation, ...]]
+Made = tuple[State | Op | None, tuple[Violation, ...]]
 """Where a move leads: a state, a HALT, or nowhere because it cannot be made. What it breaks."""
 
 
@@ -46,123 +45,106 @@ class ReferenceExplorer(Explorer):
         self, problem: Problem, records: tuple[Record, ...], histories: RuleHistories | None
     ) -> None:
         super().__init__(problem, records)
+        self._nobody_heeds = [
+            (start, problem.first_memory[start:end])
+            for name, start, end in fields()
+            if name in problem.unheeded
+        ]
+        self._play = RecordedExecution(records, problem.first_memory, tso=problem.tso)
+        for actor in range(self.count):
+            self._enter(actor)
         history = () if histories is None else tuple(each[0] for each in histories.histories)
         self._histories = {history}
-        nobody = (0,) * self.count
-        first = State(nobody, ((),) * self.count, problem.first_memory, history)
-        for actor, record in enumerate(records):
-            first = self._stand(first, actor, record.first, ())
-        self._first = first
-        self._successors: dict[State, set[State]] = {first: set()}
+        self._first = State(self._play.standing, history)
+        self._successors: dict[State, set[State]] = {self._first: set()}
         self._ends: set[State] = set()
-        self._drained: set[State] = set()
-        self._memories: dict[bytes, bytes] = {}
-        """Equal contents are kept once."""
-        self._steps: dict[Stop, Step] = {}
+        self._made: dict[tuple[State, Move], Made] = {}
         self._parents: dict[Stop, tuple[Stop | None, Move | None]] = {}
         self._stops: list[Stop] = []
-        self._broken: list[Violation] = []
-        """By the move that is being made."""
 
     # -- moves ----------------------------------------------------------------------------------
 
     def _op(self, state: State, actor: int) -> Op:
-        return self.records[actor].ops[state.nodes[actor]]
+        return self.records[actor].ops[state.standing.nodes[actor]]
 
     def _answers(self, state: State, actor: int) -> int:
         """How many there are to the actor's CHOOSE; 1 where it stands at none."""
         op = self._op(state, actor)
         return op.value if op.kind is Kind.CHOOSE else 1
 
-    def _stand(self, state: State, actor: int, node: int, buffer: tuple[Op, ...]) -> State:
-        """The actor comes to `node`. Under tso, stores that come then enter its buffer at once."""
-        record = self.records[actor]
-        while self.problem.tso and record.ops[node].kind is Kind.STORE:
-            if len(buffer) == self.problem.store_buffer:
+    def _is_full(self, actor: int) -> bool:
+        return len(self._play.standing.buffers[actor]) == self.problem.store_buffer
+
+    def _enter(self, actor: int) -> None:
+        """Under tso, stores enter the actor's buffer as soon as they can."""
+        while self.problem.tso and self._play.op(actor).kind is Kind.STORE:
+            if self._is_full(actor):
                 self.buffer_was_full = True
                 break
-            buffer, node = (*buffer, record.ops[node]), record.following[node]
-        nodes, buffers = list(state.nodes), list(state.buffers)
-        nodes[actor], buffers[actor] = node, buffer
-        return state._replace(nodes=tuple(nodes), buffers=tuple(buffers))
+            self._play.step(actor)
 
-    def _perform(self, state: State, actor: int, op: Op, value: int) -> State:
-        """The op's event: the rules see it, then it changes memory."""
-        event = Event(self.records[actor].name, op, value)
+    def _make(self, state: State, move: Move) -> Made:
+        """Make a move of an actor, or, behind them all, of a store buffer."""
+        if (state, move) not in self._made:
+            made = self._made[state, move] = self._moved(state, move)
+            self.transitions += made[0] is not None
+        return self._made[state, move]
+
+    def _moved(self, state: State, move: Move) -> Made:
+        mover, answer = move
+        actor, play = mover % self.count, self._play
+        play.standing = self._unheeded(state.standing, as_first=False)
+        op = play.op(actor)
+        events: tuple[Event, ...] | None = None
+        if mover != actor:
+            events = play.drain(actor)
+        elif op.kind is not Kind.STORE or not self.problem.tso:
+            events = play.step(actor, answer)
+        if events is None:
+            return None, ()
+        history, broken = self._judged(state, events)
+        if op.kind is Kind.HALT and mover == actor:
+            return op, broken
+        if op.kind in ANSWERED and mover == actor:
+            self.after(actor, state.standing.nodes[actor], events[0].value)
+        self._enter(actor)
+        return State(self._unheeded(play.standing, as_first=True), history), broken
+
+    def _unheeded(self, standing: Standing, *, as_first: bool) -> Standing:
+        """Events that nobody heeds are never there for an actor, and no part of a state: as they
+        were at first."""
+        memory = bytearray(standing.memory)
+        for start, first in self._nobody_heeds:
+            memory[start : start + len(first)] = first if as_first else bytes(len(first))
+        return standing._replace(memory=bytes(memory))
+
+    def _judged(
+        self, state: State, events: Iterable[Event]
+    ) -> tuple[tuple[Any, ...], tuple[Violation, ...]]:
+        """The rules' histories after the events of one move, and what these break."""
         history = list(state.history)
-        for at, rules in enumerate(self.problem.rules):
-            if rules.concerned(event):
-                history[at], broken = rules.step(history[at], state.memory, event)
-                self._broken += broken
-        self._histories.add(tuple(history))
-        memory = bytearray(state.memory)
-        if not self.is_unheeded(op):
-            apply(memory, op)
-        contents = bytes(memory)
-        contents = self._memories.setdefault(contents, contents)
-        return state._replace(memory=contents, history=tuple(history))
-
-    def _value(self, state: State, actor: int, answer: int) -> int:
-        """What the actor's op gives."""
-        op = self._op(state, actor)
-        if op.kind is Kind.CHOOSE:
-            return answer
-        if self.is_unheeded(op):
-            return 1 if op.kind is Kind.SEND else 0
-        value = result(state.memory, op)
-        if op.kind is Kind.LOAD:
-            data = bytearray(value.to_bytes(op.size, "little"))
-            for store in state.buffers[actor]:
-                overlay(data, op, store)
-            value = int.from_bytes(data, "little")
-        return value
-
-    def _step(self, state: State, actor: int, answer: int = 0) -> State | Op | None:
-        """The state after the actor's own move, its HALT, or None where it cannot move."""
-        record, node, op = self.records[actor], state.nodes[actor], self._op(state, actor)
-        buffer = state.buffers[actor]
-        if buffer and op.kind not in (Kind.LOAD, Kind.CHOOSE):
-            return None
-        value = self._value(state, actor, answer)
-        if op.kind is Kind.WAIT and not value and not op.flags & Flag.SPURIOUS:
-            return None
-        state = self._perform(state, actor, op, value)
-        if op.kind is Kind.HALT:
-            return op
-        then = self.after(actor, node, value) if op.kind in ANSWERED else record.following[node]
-        if op.kind is Kind.RMW:
-            half = record.ops[then]
-            state, then = self._perform(state, actor, half, half.value), record.following[then]
-        return self._stand(state, actor, then, buffer)
-
-    def _own(self, state: State, actor: int) -> Step:
-        """The actor's own move, where it answers a CHOOSE by 0, and what that breaks."""
-        stop = state, actor
-        if stop not in self._steps:
-            then = self._step(state, actor)
-            self._steps[stop] = then, tuple(self._broken)
-            self._broken.clear()
-        return self._steps[stop]
-
-    def _drain(self, state: State, actor: int) -> State:
-        """The state after the oldest store of the actor's buffer has reached memory."""
-        oldest, *rest = state.buffers[actor]
-        state = self._perform(state, actor, oldest, oldest.value)
-        return self._stand(state, actor, state.nodes[actor], tuple(rest))
+        found: list[Violation] = []
+        for event in events:
+            for at, rules in enumerate(self.problem.rules):
+                if rules.concerned(event):
+                    memory = state.standing.memory
+                    history[at], broken = rules.step(history[at], memory, event)
+                    found += broken
+            self._histories.add(tuple(history))
+        return tuple(history), tuple(found)
 
     def _yields(self, state: State, actor: int) -> bool:
         """Whether to leave the actor is no preemption: it sleeps or is blocked, or it spins: alone,
         it comes back to this state without sleeping."""
         at: State | Op | None = state
         seen: set[State] = set()
-        sleeps = False
-        while isinstance(at, State) and at not in seen and not sleeps:
+        while isinstance(at, State) and at not in seen:
             seen.add(at)
             op = self._op(at, actor)
             sleeps = op.kind is Kind.WAIT and not op.flags & Flag.POLL
-            sleeps = sleeps and not self._value(at, actor, 0)
-            if not sleeps:
-                at, _ = self._own(at, actor)
+            if sleeps and (self.is_unheeded(op) or not ready(at.standing.memory, op)):
+                return at == state
+            at, _ = self._make(at, (actor, 0))
         return at == state
 
     # -- the search -----------------------------------------------------------------------------
@@ -195,8 +177,15 @@ class ReferenceExplorer(Explorer):
             self._parents[stop] = parent, by
             here = Sighting(len(self._stops), 0, 0, preemptions, switches)
             self._stops.append(stop)
-            for move, then in self._moves(state, actor, here):
-                push(preemptions, switches, (then, actor), stop, move)
+            for move in self._moves(state, actor):
+                then, broken = self._make(state, move)
+                self._see(then, broken, here._replace(mover=move[0], answer=move[1]))
+                if isinstance(then, State):
+                    self._successors[state].add(then)
+                    self._successors.setdefault(then, set())
+                    push(preemptions, switches, (then, actor), stop, move)
+                elif then is not None:
+                    self._ends.add(state)
             push(preemptions, switches + 1, stop, _LEAVE, None)
             self.states = len(self._successors)
             self.histories = len(self._histories) if self.problem.rules else 0
@@ -204,42 +193,19 @@ class ReferenceExplorer(Explorer):
                 return f"the budget of {limits.states} states is used up"
             if poll(self.states, len(queue)):
                 return "stopped: the time is used up"
-        self.memories = len({state.memory for state in self._successors})
+        self.memories = len({state.standing.memory for state in self._successors})
         return None
 
-    def _moves(self, state: State, actor: int, here: Sighting) -> Iterable[tuple[Move, State]]:
+    def _moves(self, state: State, actor: int) -> list[Move]:
         """Every move while it is the actor's turn: its own, and those of all store buffers."""
-        for answer in range(self._answers(state, actor)):
-            if answer:
-                then = self._step(state, actor, answer)
-            else:
-                then, broken = self._own(state, actor)
-                self._broken += broken
-            self._see(then, here._replace(mover=actor, answer=answer))
-            self.transitions += then is not None
-            if isinstance(then, State):
-                self._lead(state, then)
-                yield (actor, answer), then
-            elif then is not None:
-                self._ends.add(state)
-        for owner in range(self.count):
-            if state.buffers[owner]:
-                then = self._drain(state, owner)
-                self._see(then, here._replace(mover=self.count + owner))
-                self.transitions += state not in self._drained
-                self._lead(state, then)
-                yield (self.count + owner, 0), then
-        self._drained.add(state)
+        own = [(actor, answer) for answer in range(self._answers(state, actor))]
+        buffers = enumerate(state.standing.buffers)
+        return own + [(self.count + owner, 0) for owner, buffer in buffers if buffer]
 
-    def _lead(self, state: State, then: State) -> None:
-        self._successors[state].add(then)
-        self._successors.setdefault(then, set())
-
-    def _see(self, then: State | Op | None, here: Sighting) -> None:
+    def _see(self, then: State | Op | None, broken: Iterable[Violation], here: Sighting) -> None:
         """What a move has broken, and the end that it is: the first time counts."""
-        for violation in self._broken:
+        for violation in broken:
             self.violations.setdefault(violation.rule, (violation, here))
-        self._broken.clear()
         if isinstance(then, Op):
             end = self.end_of(then)
             if end.outcome is not None:
@@ -268,8 +234,8 @@ class ReferenceExplorer(Explorer):
             state
             for state, successors in known.items()
             if state in ending
-            or any(state.buffers)
-            or any(then.memory != state.memory for then in successors)
+            or any(state.standing.buffers)
+            or any(then.standing.memory != state.standing.memory for then in successors)
             or any(self._answers(state, each) > 1 for each in actors)
         )
         for state in hung:
@@ -279,8 +245,10 @@ class ReferenceExplorer(Explorer):
             for actor in actors:
                 op = self._op(state, actor)
                 if op.kind is Kind.WAIT and not op.flags & Flag.SPURIOUS:
-                    state = self._perform(state, actor, op, 0)  # noqa: PLW2901 (as the rules go on)
-                    self._see(None, here)
+                    endless = Event(self.records[actor].name, op, 0)
+                    history, broken = self._judged(state, [endless])
+                    state = State(state.standing, history)  # noqa: PLW2901 (as the rules go on)
+                    self._see(None, broken, here)
         return not poll(self.states, 0)
 
     def _reaching(self, some: Iterable[State]) -> set[State]:

@@ -56,6 +56,7 @@ def compare(search: Search, execution: Execution, what: str) -> list[int]:
     prefix = iter(problem.begun())
     count = len(search.records)
     events: list[Event] = []
+    new: tuple[Event, ...] | None
     boundaries = []
     choices = iter(execution.choices)
     for name, steps in execution.result().steps:
@@ -68,10 +69,12 @@ def compare(search: Search, execution: Execution, what: str) -> list[int]:
                     if event.op.kind is Kind.CHOOSE:
                         next(choices)
             elif mover >= count:
-                new = (recorded.drain(mover - count),)
+                new = recorded.drain(mover - count)
             else:
                 chooses = recorded.op(mover).kind is Kind.CHOOSE
                 new = recorded.step(mover, next(choices) if chooses else 0)
+            if new is None:
+                raise InternalError(f"{name} cannot move on its record as it did live ({what})")
             events += new
         boundaries.append(len(events))
     for number, (live, known) in enumerate(zip_longest(execution.events, events), 1):

@@ -148,13 +148,13 @@ def _schedule(search: Search, sighting: Sighting) -> tuple[list[tuple[str, int]]
 
     def enter(actor: int) -> None:
         """To an explorer, stores enter their buffer as soon as they can."""
-        while played.op(actor).kind is Kind.STORE and len(played.buffers[actor]) < bound:
+        while played.op(actor).kind is Kind.STORE and len(played.standing.buffers[actor]) < bound:
             step(actor)
 
     for mover, answer in search.explorer.path(sighting):
         actor = mover % len(names)
         drains = mover >= len(names)
-        if not drains or not played.buffers[actor]:
+        if not drains or not played.standing.buffers[actor]:
             enter(actor)
         if drains:
             played.drain(actor)
