@@ -6,10 +6,12 @@ the actor, in decimal. Sites and notes are left out: they are for people.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from hashlib import blake2b
+from itertools import pairwise
 
-from guestsim.trace import Event, Kind
+from guestsim.trace import Event
+from guestsim.trace.results import Run
 
 __all__ = ["DIGEST_LENGTH", "Digest", "digests", "trace_bytes"]
 
@@ -45,16 +47,8 @@ class Digest:
         return self._hash.copy().hexdigest()
 
 
-def digests(events: Sequence[Event], steps: Iterable[tuple[str, int]]) -> tuple[str, ...]:
-    """One digest for each segment (actor, steps) of a schedule: of the trace up to its end."""
+def digests(run: Run) -> tuple[str, ...]:
+    """One digest for each entry of `run.steps`: of the trace up to its end."""
     digest = Digest()
-    found = []
-    at = 0
-    for _, count in steps:
-        first = at
-        for _ in range(count):
-            # An RMW and its store half are one step.
-            at += 2 if events[at].op.kind is Kind.RMW else 1
-        found.append(digest.add(events[first:at]))
-    assert at == len(events)
-    return tuple(found)
+    edges = (*run.began, len(run.events))
+    return tuple(digest.add(run.events[first:end]) for first, end in pairwise(edges))

@@ -130,6 +130,7 @@ class Execution:
         self._counts: list[int] = []
         self._movers: list[int] = []
         self._reasons: list[str] = []
+        self._began: list[int] = []
 
     def start(self) -> None:
         """Begin: every actor runs up to its first op."""
@@ -148,7 +149,7 @@ class Execution:
         # The op count at the last change, for which the actor is known to go round: none yet.
         self._idle = [-1] * count
         self._mover = -1
-        self._counts, self._movers, self._reasons = [], [], []
+        self._counts, self._movers, self._reasons, self._began = [], [], [], []
         for number, actor in enumerate(self.actors):
             self._accept(number, actor.start())
         self._check_hung()
@@ -268,6 +269,7 @@ class Execution:
             ),
             violations=tuple(self.violations),
             reasons=tuple(self._reasons),
+            began=tuple(self._began),
             choices=tuple(self.choices),
         )
 
@@ -294,6 +296,7 @@ class Execution:
         self._movers.append(actor)
         self._counts.append(0)
         self._reasons.append(reason)
+        self._began.append(self.performed)
 
     def _perform(self, actor: int, op: Op) -> Event:
         memory = self.memory

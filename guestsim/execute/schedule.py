@@ -106,7 +106,7 @@ def schedule_of(
             for (actor, count), reason in zip(run.steps, run.reasons, strict=True)
         ),
         choices=run.choices,
-        digests=digests(run.events, run.steps) if run.events else (),
+        digests=digests(run) if run.events else (),
     )
 
 

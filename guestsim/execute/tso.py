@@ -3,7 +3,7 @@
 A buffer is a mover of its own, named `guest:drain`: its step writes its oldest store to memory. It
 comes behind all actors in `names`, and who schedules moves it like an actor. A store's own step
 puts it into the buffer and is no event; the event is recorded when the store reaches memory, so
-that a trace is in the order of memory. See `guestsim.search.world` for the rest of the model.
+that a trace is in the order of memory. See `guestsim.trace.memory_model`.
 """
 
 from __future__ import annotations
@@ -15,12 +15,9 @@ from guestsim.errors import InternalError
 from guestsim.execute.execution import MAX_OPS, Execution, Motion, Observer
 from guestsim.trace import Actor, Event, Kind, Op
 from guestsim.trace.effects import result
-from guestsim.trace.memory_model import STORE_BUFFER, MemoryModel, overlay
+from guestsim.trace.memory_model import DRAIN, STORE_BUFFER, MemoryModel, overlay
 
-__all__ = ["DRAIN", "ENGINES", "TsoExecution"]
-
-DRAIN = ":drain"
-"""Behind an actor's name: its store buffer."""
+__all__ = ["ENGINES", "TsoExecution"]
 
 _FENCE = Op(Kind.FENCE)
 

@@ -46,13 +46,15 @@ class Subject(NamedTuple):
     """Step of the first event of each stage of the guest, and the stage's name."""
     interesting: frozenset[int]
     """Steps that nobody would want folded away."""
+    turns: frozenset[int]
+    """Steps at which somebody else begins to move."""
 
 
-def study(run: Run, names: Mapping[str, str]) -> Subject:
-    """Find out about `run` what its rows will need."""
+def study(run: Run, names: Mapping[str, str], turns: frozenset[int]) -> Subject:
+    """Find out about `run` what its rows will need. `turns`: where somebody else begins to move."""
     now = ring_history(run)
     marks = find_marks(run, now, names)
-    return Subject(run, names, now, marks, _stages(run), _interesting(run, now, marks))
+    return Subject(run, names, now, marks, _stages(run), _interesting(run, now, marks), turns)
 
 
 def pieces(subject: Subject, *, full: bool) -> list[Piece]:
@@ -60,7 +62,8 @@ def pieces(subject: Subject, *, full: bool) -> list[Piece]:
     run, names = subject.run, subject.names
     exchanges = () if full else find_exchanges(run, subject.now, subject.interesting)
     bounds = {edge for exchange in exchanges for edge in (exchange.first, exchange.end)}
-    stops = frozenset({mark.step for mark in subject.marks} | bounds | set(subject.stages))
+    marked = {mark.step for mark in subject.marks}
+    stops = subject.turns | marked | bounds | set(subject.stages)
     cut = [Piece(unit.first, unit.end, unit, unit.text) for unit in units(run.events, names, stops)]
     if full:
         return cut

@@ -5,16 +5,16 @@ Pure data: how it looks is the business of `timeline`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import StrEnum
-from itertools import accumulate, groupby
 from typing import NamedTuple
 
 from guestsim.report.folds import Piece, Subject, pieces, study
 from guestsim.report.marks import Mark
 from guestsim.report.ring_history import GUEST, Indices
 from guestsim.report.units import Role, name_of
-from guestsim.trace import Event, Site
+from guestsim.trace import Site
+from guestsim.trace.memory_model import DRAIN
 from guestsim.trace.results import Run
 from guestsim.trace.text import escaped
 from guestsim.trace.wire import RING_SIZE
@@ -78,53 +78,63 @@ def rows(
     `names` says how actors are called, in the order of their columns. By default whole exchanges
     and stretches without anything of interest become one row each; `full` shows all of it. Every
     event is in exactly one row. `source` gives the text of a site's line, "" where it is not
-    known. ValueError where `run.reasons` does not fit `run.steps`.
+    known. ValueError where `run.reasons` or `run.began` does not fit `run.steps`.
     """
-    subject = study(run, names)
+    turns = tuple(_turns(run, names))
+    subject = study(run, names, frozenset(turn.first for turn in turns))
     found: list[Row] = []
     before = subject.now.initial
-    reasons = _reasons(run)
     for piece in pieces(subject, full=full):
-        found += _between(subject, piece, reasons)
+        found += _between(subject, piece, turns)
         row = _row(subject, piece, before)
         if source is not None and piece.unit is not None:
             row = row._replace(source=escaped(source(piece.unit.site)))
         found.append(row)
         before = subject.now.after[piece.end - 1]
+    found += (_switch(turn) for turn in turns if turn.first == len(run.events))
     return tuple(found)
 
 
-def _reasons(run: Run) -> dict[int, str]:
-    """Why each row of steps by one actor began, by the index of its first event.
+class _Turn(NamedTuple):
+    """Somebody else moves from here on."""
 
-    Counted in changes of actor: a step may be two events (both halves of an atomic).
-    """
-    if not run.reasons:
-        return {}
-    changes = [(actor, len(list(some))) for actor, some in groupby(run.events, _actor_of)]
-    begins = accumulate((count for _, count in changes), initial=0)
-    steps = groupby(zip(run.steps, run.reasons, strict=True), lambda step: step[0][0])
-    firsts = [next(some)[1] for _, some in steps]
-    return dict(zip(list(begins)[: len(changes)], firsts, strict=True))
+    first: int
+    """Index of the first event, if there is one before the next turn."""
+    actor: str
+    text: str
 
 
-def _actor_of(event: Event) -> str:
-    return event.actor
+def _turns(run: Run, names: Mapping[str, str]) -> Iterator[_Turn]:
+    """Where the actor who moves is another, in their order. A store buffer that drains while it is
+    its actor's turn is nothing new."""
+    turn = shown = ""
+    ends = (*run.began, len(run.events))[1:]
+    for (mover, _), first, end, reason in zip(run.steps, run.began, ends, run.reasons, strict=True):
+        actor = mover.removesuffix(DRAIN)
+        drains = mover != actor
+        turn = turn if drains else actor
+        now = mover if drains and actor != turn else turn
+        if now != shown and shown:
+            name = name_of(actor, names)
+            what = f"{name}'s store buffer drains" if now == mover != actor else f"{name} moves"
+            if first == end:
+                what += ", into its store buffer"
+            why = f": {escaped(reason)}" if reason and not drains else ""
+            yield _Turn(first, actor, f"→ {what}{why}")
+        shown = now
 
 
-def _between(subject: Subject, piece: Piece, reasons: Mapping[int, str]) -> Iterator[Row]:
+def _between(subject: Subject, piece: Piece, turns: Iterable[_Turn]) -> Iterator[Row]:
     """The rows that stand before a piece: a new stage, another actor."""
     for step, stage in subject.stages.items():
         if piece.first <= step < piece.end:
             yield Row(RowKind.STAGE, GUEST, f"stage {escaped(stage)}", piece.first, 0)
-    if piece.unit is None or not piece.first:
-        return
-    actor = piece.unit.actor
-    if subject.run.events[piece.first - 1].actor != actor:
-        reason = reasons.get(piece.first, "")
-        why = f": {escaped(reason)}" if reason else ""
-        text = f"→ {name_of(actor, subject.names)} moves{why}"
-        yield Row(RowKind.SWITCH, actor, text, piece.first, 0)
+    if piece.unit is not None:
+        yield from (_switch(turn) for turn in turns if turn.first == piece.first)
+
+
+def _switch(turn: _Turn) -> Row:
+    return Row(RowKind.SWITCH, turn.actor, turn.text, turn.first, 0)
 
 
 def _row(subject: Subject, piece: Piece, before: Indices) -> Row:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 
 from guestsim import __version__
 from guestsim.execute import Schedule, Segment
+from guestsim.execute.digest import digests
 from guestsim.rules import ALL, Monitor, as_judged, check_trace
 from guestsim.runner.control import Options, Progress, Report
 from guestsim.runner.interrupt import INTERRUPTED, requested
@@ -142,7 +143,7 @@ def schedule_for_witness(witness: Witness, scenario: Scenario, setup: Setup) -> 
         strategy=str(scenario.search.strategy),
         outcome=witness.run.outcome,
         steps=tuple(Segment(name, count) for name, count in witness.run.steps),
-        digests=witness.digests,
+        digests=digests(witness.run),
         choices=witness.run.choices,
     )
 

@@ -14,15 +14,14 @@ from itertools import pairwise
 import msgspec
 
 from guestsim.errors import InternalError
-from guestsim.execute.digest import Digest
 from guestsim.execute.execution import Execution, Observer
 from guestsim.execute.strategies import answers, fair
-from guestsim.execute.tso import DRAIN
 from guestsim.record import RecordedExecution
 from guestsim.search.problem import RuleSet, Sighting
 from guestsim.search.search import Search
 from guestsim.search.validate import compare, live_execution
 from guestsim.trace import Event, Kind, Outcome, Violation
+from guestsim.trace.memory_model import DRAIN
 from guestsim.trace.results import Run
 
 __all__ = ["Witness", "observer_of", "witness_of"]
@@ -38,8 +37,6 @@ class Witness(msgspec.Struct, frozen=True):
     """None for a broken rule, whose schedule stops at the event that breaks it."""
     preemptions: int
     """As the search counts them; -1 for a hang, of which a search counts none."""
-    digests: tuple[str, ...]
-    """Of the trace, one for each entry of `run.steps`."""
     run: Run
     """The live execution. Its `outcome` is None for a broken rule, and for a hang in which shared
     memory keeps changing for ever: no single execution can show that."""
@@ -81,7 +78,7 @@ def witness_of(
                 f"the {what} does not replay: {name} made {done} of {count} steps, then "
                 f"{execution.end or execution.situation()}"
             )
-    boundaries = compare(search, execution, what)
+    compare(search, execution, what)
     run = execution.result()
     if rule is not None and not _broken(execution, rule) and sighting.mover < 0:
         # By waiting for ever, which is no event: it has that from here on.
@@ -90,18 +87,16 @@ def witness_of(
     if hangs:
         _go_round(execution, what)
         if execution.outcome is Outcome.HUNG:
-            boundaries = compare(search, execution, what)
+            compare(search, execution, what)
             run = execution.result()
     elif rule is None and run.outcome is not outcome:
         raise InternalError(f"the {what} ended {run.outcome}")
     violation = next((found for found in execution.violations if found.rule == rule), None)
     if rule is not None and violation is None:
         raise InternalError(f"the {what} does not break it live")
-    digest = Digest()
     return Witness(
         outcome=outcome,
         preemptions=sighting.preemptions,
-        digests=tuple(digest.add(run.events[one:other]) for one, other in pairwise(boundaries)),
         run=run,
         violation=violation,
     )

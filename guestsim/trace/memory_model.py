@@ -6,10 +6,13 @@ from enum import StrEnum
 
 from guestsim.trace.ops import Op
 
-__all__ = ["STORE_BUFFER", "MemoryModel", "overlay"]
+__all__ = ["DRAIN", "STORE_BUFFER", "MemoryModel", "overlay"]
 
 STORE_BUFFER = 64
 """Stores that a store buffer holds, where nobody says otherwise."""
+
+DRAIN = ":drain"
+"""Behind an actor's name: its store buffer, as a mover of schedules."""
 
 
 class MemoryModel(StrEnum):

@@ -44,6 +44,9 @@ class Run(msgspec.Struct, frozen=True):
     """What the guest itself said about its failure (console lines), for people."""
     choices: tuple[int, ...] = ()
     """The answers of all CHOOSE ops, in their order."""
+    began: tuple[int, ...] = ()
+    """How many events there were when each run of `steps` began, as many as steps. Under tso a step
+    may be no event: a store that enters the buffer."""
 
 
 class Verdict(StrEnum):

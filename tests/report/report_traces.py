@@ -44,6 +44,7 @@ class Tape:
         self.events: list[Event] = []
         self.reasons: list[str] = []
         self.steps: list[tuple[str, int]] = []
+        self.began: list[int] = []
         self.actor = ""
         self.why = "start"
         self.site = Site()
@@ -68,6 +69,7 @@ class Tape:
         else:
             self.steps.append((self.actor, 1))
             self.reasons.append(self.why)
+            self.began.append(len(self.events) - 1)
         return value
 
     def load(self, address: int, size: int = 4, flags: Flag = Flag.NONE) -> int:
@@ -108,6 +110,7 @@ class Tape:
             tuple(self.violations),
             tuple(self.reasons),
             hints,
+            began=tuple(self.began),
         )
 
 

@@ -19,7 +19,9 @@ from report_traces import (
     parties,
     torn_reset,
 )
+from small_actors import Program, halt, load, store
 
+from guestsim.execute.tso import TsoExecution
 from guestsim.report.ring_history import Indices, ring_history
 from guestsim.report.rows import Row, RowKind, rows
 from guestsim.report.tear import find_resets
@@ -216,9 +218,35 @@ def test_reasons_must_fit_the_steps() -> None:
                 run.events,
                 run.steps,
                 reasons=run.reasons[1:],
+                began=run.began,
             ),
             NAMES,
         )
+
+
+def test_under_tso_a_turn_and_a_buffer_that_drains_are_told_apart() -> None:
+    guest = Program("guest", [store(0, 1), store(4, 2), load(8), halt()])
+    daemon = Program("daemon", [load(0), load(4), halt()])
+    execution = TsoExecution((guest, daemon), bytes(shared.SHARED_SIZE))
+    execution.start()
+    movers = ("guest", "guest:drain", "daemon", "guest", "daemon", "guest:drain", "daemon")
+    for mover in movers:
+        number = execution.index(mover)
+        assert number is not None
+        execution.step(number, "a reason")
+    found = rows(execution.result(), NAMES, full=True)
+    assert [(row.first, row.actor, row.text) for row in found if row.kind != "stage"] == [
+        (0, "guest", "store req[0..3] ← 01 00 00 00"),
+        (1, "daemon", "→ xenstored moves: a reason"),
+        (1, "daemon", "load req[0..3] → 01 00 00 00"),
+        (2, "guest", "→ guest moves, into its store buffer: a reason"),
+        (2, "daemon", "→ xenstored moves: a reason"),
+        (2, "daemon", "load req[4..7] → 0x00 ×4"),
+        (3, "guest", "→ guest's store buffer drains"),
+        (3, "guest", "store req[4..7] ← 02 00 00 00"),
+        (4, "daemon", "→ xenstored moves: a reason"),
+        (4, "daemon", "ends connected: done"),
+    ]
 
 
 def test_the_tear_is_marked_where_it_begins_and_where_it_closes() -> None:
@@ -354,6 +382,7 @@ def test_a_switch_has_the_first_reason_of_steps_in_a_row() -> None:
         run,
         steps=((who, count), (rest[0][0], 1), (rest[0][0], rest[0][1] - 1), *rest[1:]),
         reasons=(run.reasons[0], run.reasons[1], "more of it", *run.reasons[2:]),
+        began=(run.began[0], run.began[1], run.began[1] + 1, *run.began[2:]),
     )
     assert rows(split, NAMES) == rows(run, NAMES)
 
@@ -405,6 +434,8 @@ def test_a_byte_that_changed_between_two_loads_breaks_the_fold() -> None:
         run.initial,
         tuple(event for event in run.events if event.actor == "daemon"),
         (("daemon", 2),),
+        reasons=("",),
+        began=(0,),
     )
     assert [row.text for row in rows(only, NAMES)] == [
         "load req[0..7] → 0x00 ×8",

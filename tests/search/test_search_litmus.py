@@ -25,6 +25,7 @@ from small_actors import (
     wait,
 )
 
+from guestsim.execute.digest import digests
 from guestsim.execute.replay import replay
 from guestsim.execute.schedule import Schedule, Segment, format_schedule, parse_schedule
 from guestsim.execute.tso import TsoExecution
@@ -245,7 +246,7 @@ def test_a_tso_witness_is_a_schedule_file_that_replays(explorer: ExplorerName) -
         strategy="exhaustive",
         outcome=witness.run.outcome,
         steps=tuple(Segment(name, count) for name, count in witness.run.steps),
-        digests=witness.digests,
+        digests=digests(witness.run),
     )
     assert any(segment.actor.endswith(":drain") for segment in schedule.steps)
     execution = TsoExecution(actors, MEMORY)

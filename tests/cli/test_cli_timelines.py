@@ -1,0 +1,98 @@
+"""Every timeline there is: each shipped scenario, each outcome, both memory models, two widths."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from guestsim import cli
+from guestsim.execute.schedule import Schedule, load_schedule
+from guestsim.scenario import find, load
+
+ROOT = Path(__file__).parents[2]
+SCENARIOS = [
+    scenario.name for path in find([ROOT / "scenarios"]) for scenario in load(path)
+    if "real" not in path.parts
+]  # fmt: skip
+HVMLOADER = os.environ.get("GUESTSIM_HVMLOADER", "")
+
+
+def guestsim(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
+    monkeypatch.setattr("sys.argv", ["guestsim", *map(str, arguments)])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    assert isinstance(end.value.code, int)
+    return end.value.code
+
+
+def turns(schedule: Schedule) -> list[str]:
+    """Who has the turn, as it passes; a store buffer that drains has none."""
+    found: list[str] = []
+    for segment in schedule.steps:
+        if not segment.actor.endswith(":drain") and found[-1:] != [segment.actor]:
+            found.append(segment.actor)
+    return found
+
+
+def render_all(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    folder: Path,
+    *arguments: str,
+) -> int:
+    """Check a scenario, and replay all that it found; how many timelines there were."""
+    out = folder / "out.json"
+    guestsim(monkeypatch, "check", *arguments, "--json", out, "-j1")
+    (result,) = json.loads(out.read_text())["results"]
+    found = {name for name, outcome in result["outcomes"].items() if outcome["found"]}
+    schedules = sorted((folder / "out-witnesses").iterdir())
+    assert len(schedules) >= len(found) > 0, result
+    images = [argument for argument in arguments if argument.startswith("--image")]
+    capsys.readouterr()
+    for path in schedules:
+        schedule = load_schedule(path)
+        for width in (80, 120):
+            status = guestsim(monkeypatch, "replay", path, f"--width={width}", "--all", *images)
+            said = capsys.readouterr()
+            assert status == 0, f"{path.name}: {said.err}"
+            wide = [line for line in said.out.splitlines() if len(line) > width]
+            assert not wide, f"{path.name} is wider than {width}: {wide[:3]}"
+            passed = said.out.count("→ guest moves") + said.out.count("→ xenstored moves")
+            passed += said.out.count("→ oxenstored moves") + said.out.count("→ rfc-v2 moves")
+            assert passed >= len(turns(schedule)) - 1, f"{path.name}: {turns(schedule)}"
+    return len(schedules)
+
+
+@pytest.mark.parametrize("name", SCENARIOS, ids=lambda name: name.rpartition("/")[2])
+def test_every_timeline_can_be_shown(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    name: str,
+) -> None:
+    assert render_all(monkeypatch, capsys, tmp_path, name)
+
+
+@pytest.mark.parametrize("variant", ["every-tso", "closing-sc"])
+def test_so_can_those_of_the_real_hvmloader(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    variant: str,
+) -> None:
+    if not HVMLOADER:
+        pytest.skip("GUESTSIM_HVMLOADER names no hvmloader")
+    name = f"{ROOT / 'scenarios/real/torn-reset.toml'}#{variant}"
+    assert render_all(monkeypatch, capsys, tmp_path, name, f"--image=hvmloader={HVMLOADER}")
+
+
+@pytest.mark.parametrize("outcome", ["refused", "connected"])
+def test_run_shows_the_same(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], outcome: str
+) -> None:
+    name = f"{ROOT / 'scenarios/torn-reset.toml'}#every-tso"
+    assert guestsim(monkeypatch, "run", name, "--outcome", outcome, "--width=80") == 0
+    assert f"\n{outcome}: " in capsys.readouterr().out
