@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
-from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from guestsim.report.console import make_console
 from guestsim.trace import Outcome
 
 __all__ = ["LiveProgress", "State", "live_progress"]
@@ -71,9 +72,16 @@ class LiveProgress:
 @contextmanager
 def live_progress(names: Sequence[str]) -> Iterator[LiveProgress]:
     """Shown while the block runs, and gone at its end."""
-    console = Console(stderr=True, highlight=False)
-    columns = SpinnerColumn(), TextColumn("{task.fields[text]}"), TimeElapsedColumn()
+    console = make_console(sys.stderr)
+    words = TextColumn("{task.fields[text]}", markup=False)
+    # Not `console.is_terminal`: FORCE_COLOR makes a pipe one, and asks for colours only.
+    moves = sys.stderr.isatty() and not console.is_dumb_terminal
     with Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal
+        SpinnerColumn(),
+        words,
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+        disable=not moves,
     ) as progress:
         yield LiveProgress(progress, names)
