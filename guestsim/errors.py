@@ -10,6 +10,7 @@ __all__ = [
     "GuestsimError",
     "InputError",
     "InternalError",
+    "MissingFileError",
     "MissingImageError",
     "NoMemoryError",
     "ReplayError",
@@ -35,6 +36,10 @@ class InternalError(GuestsimError):
 class NoMemoryError(InternalError):
     """The guest's memory was asked for where it has none. Who asks on the guest's behalf answers it
     with what hardware or Xen would do."""
+
+
+class MissingFileError(InputError):
+    """A file that was named is not there."""
 
 
 class MissingImageError(InputError):

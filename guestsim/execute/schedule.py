@@ -16,9 +16,11 @@ import msgspec
 
 from guestsim.errors import InputError
 from guestsim.execute.digest import DIGEST_LENGTH, digests
+from guestsim.files import MIB, read_text, write_file
 from guestsim.trace import Outcome
 from guestsim.trace.results import Run
 from guestsim.trace.spelling import not_one_of
+from guestsim.trace.text import escaped, printable
 
 __all__ = [
     "SUFFIX",
@@ -133,19 +135,13 @@ def _lines(value: Any) -> str:
 
 
 def save_schedule(schedule: Schedule, path: Path) -> None:
-    """Write a schedule file. An `OSError` is the caller's."""
-    path.write_text(format_schedule(schedule), encoding="utf-8")
+    """Write a schedule file, all of it or none; InputError where that cannot be."""
+    write_file(path, format_schedule(schedule).encode())
 
 
 def load_schedule(path: Path) -> Schedule:
     """Read a schedule file; an `InputError` names the file and the key."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise InputError(f"{path}: not a schedule: not UTF-8 text") from None
-    return parse_schedule(text, str(path))
+    return parse_schedule(read_text(path, 64 * MIB, "schedule"), escaped(str(path)))
 
 
 def parse_schedule(text: str, name: str) -> Schedule:
@@ -156,12 +152,16 @@ def parse_schedule(text: str, name: str) -> Schedule:
         raise InputError(f"{name}: line {error.lineno}: not JSON: {error.msg}") from None
     except RecursionError:
         raise InputError(f"{name}: not a schedule: nested too deeply") from None
+    except ValueError:
+        # Python refuses to convert integers of thousands of digits.
+        raise InputError(f"{name}: not a schedule: an integer in it is huge") from None
     if not isinstance(raw, dict):
         raise InputError(f"{name}: not a schedule: expected an object")
     # First, because another version may have other keys.
     version = raw.get("version", VERSION)
     if version != VERSION:
-        raise InputError(f"{name}: version: this guestsim reads {VERSION}, not {version!r}")
+        other = printable(repr(version))
+        raise InputError(f"{name}: version: this guestsim reads {VERSION}, not {other}")
     for key in raw:
         if key not in Schedule.__struct_fields__:
             wrong = not_one_of(key, Schedule.__struct_fields__)
@@ -182,6 +182,6 @@ def parse_schedule(text: str, name: str) -> Schedule:
 
 def _words(error: str) -> str:
     """msgspec's "Expected … - at `$.steps[0]`" with the key in front."""
-    message, at, where = error.partition(" - at `$")
+    message, at, where = escaped(error).partition(" - at `$")
     key = where.rstrip("`").lstrip(".")
     return f"{key}: {message[0].lower()}{message[1:]}" if at and key else error

@@ -18,6 +18,7 @@ from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import NoteSection
 
 from guestsim.errors import InputError
+from guestsim.files import MIB, read_file
 from guestsim.machine.image import Image
 
 __all__ = ["SYSTEM_DEBUG", "debug_files"]
@@ -104,10 +105,10 @@ def _inside(root: Path, image: Image, wanted: _Wanted) -> Iterator[Path]:
 
 def _content(path: Path, *, asked: bool) -> bytes | None:
     try:
-        return path.read_bytes()
-    except OSError as error:
+        return read_file(path, 256 * MIB)
+    except InputError as error:
         if asked:
-            raise InputError(f"--debug {path}: {error.strerror}") from None
+            raise InputError(f"--debug {error}") from None
         return None
 
 

@@ -18,7 +18,8 @@ from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import NoteSection
 from elftools.elf.segments import NoteSegment
 
-from guestsim.errors import InputError, MissingImageError
+from guestsim.errors import InputError, MissingFileError, MissingImageError
+from guestsim.files import MIB, read_file
 from guestsim.machine.stack import stack_of
 
 __all__ = ["Image", "Segment", "load_image"]
@@ -64,11 +65,9 @@ class Image:
 def load_image(name: str, path: Path) -> Image:
     """Read and check the image at `path`; InputError says in one line what is wrong with it."""
     try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        raise MissingImageError(f"{path}: image {name!r}: no such file") from None
-    except OSError as error:
-        raise InputError(f"{path}: image {name!r}: {error.strerror}") from None
+        content = read_file(path, 64 * MIB, f"image {name!r}")
+    except MissingFileError as error:
+        raise MissingImageError(str(error)) from None
     try:
         return _parse(name, path, content)
     except ELFError as error:

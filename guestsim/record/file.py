@@ -8,16 +8,17 @@ no integers of 64 bits.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 
 from guestsim.errors import InputError
+from guestsim.files import MIB, read_file, write_file
 from guestsim.record.record import END, Record
 from guestsim.trace import Flag, Kind, Op
 from guestsim.trace.ops import NOWHERE, End, Site
+from guestsim.trace.text import escaped, printable
 
 __all__ = ["VERSION", "Recording", "load_recording", "save_recording"]
 
@@ -67,40 +68,35 @@ class Recording(msgspec.Struct, frozen=True):
 def save_recording(
     path: Path, records: Sequence[Record], memory: bytes, images: Mapping[str, str]
 ) -> None:
-    """Write a file, all of it or none. An `OSError` is the caller's."""
+    """Write a file, all of it or none; InputError where that cannot be."""
     actors = tuple(_Actor(record.name, record.first, tuple(_nodes(record))) for record in records)
     file = _File(VERSION, dict(images), memory.hex(), actors)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        beside.write_bytes(msgspec.json.encode(file))
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+    write_file(path, msgspec.json.encode(file))
 
 
 def load_recording(path: Path, images: Mapping[str, str]) -> Recording:
     """Read a file. An InputError names it: unreadable, of another version, or recorded with other
     images than `images`."""
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}") from None
+    here = escaped(str(path))
+    raw = read_file(path, 64 * MIB, "recording")
     try:
         file = msgspec.json.decode(raw, type=_File)
         if file.version != VERSION:
-            raise InputError(f"{path}: version: this guestsim reads {VERSION}, not {file.version}")
+            raise InputError(f"{here}: version: this guestsim reads {VERSION}, not {file.version}")
         recording = Recording(
             file.images, bytes.fromhex(file.memory), tuple(map(_record, file.actors))
         )
-    except ValueError as error:
-        raise InputError(f"{path}: not a recording: {error}") from None
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{here}: not a recording: {printable(str(error))}") from None
     if list(file.images) != list(images):
         theirs, ours = (", ".join(names) or "none" for names in (file.images, images))
-        raise InputError(f"{path}: recorded with the images {theirs}; here they are {ours}")
+        theirs = printable(theirs)
+        raise InputError(f"{here}: recorded with the images {theirs}; here they are {ours}")
     for name, digest in images.items():
         if file.images[name] != digest:
             raise InputError(
-                f"{path}: image {name} has changed: recorded with SHA-256 {file.images[name]}, "
+                f"{here}: image {name} has changed: recorded with SHA-256 "
+                f"{printable(file.images[name])}, "
                 f"this one has {digest}"
             )
     return recording

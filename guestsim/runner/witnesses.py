@@ -61,7 +61,7 @@ def save_schedule(schedule: Schedule, scenario: Scenario, path: Path) -> None:
     variant = "" if scenario.variant is None else f"#{scenario.variant}"
     relative = os.path.relpath(scenario.path.resolve(), path.resolve().parent) + variant
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write(msgspec.structs.replace(schedule, scenario=relative), path)
+        path.parent.mkdir(exist_ok=True)
     except OSError as error:
         raise InputError(f"{path}: cannot write the schedule: {error.strerror}") from None
+    write(msgspec.structs.replace(schedule, scenario=relative), path)

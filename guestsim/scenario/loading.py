@@ -14,6 +14,7 @@ import msgspec
 from msgspec.structs import replace
 
 from guestsim.errors import InputError
+from guestsim.files import MIB, read_text
 from guestsim.scenario.models import MemoryModels, Scenario, ScenarioFile, Sections
 from guestsim.scenario.problem import Key, Problem, key_path
 from guestsim.scenario.sense import OPTIONS, check_line, check_name, check_sense
@@ -61,7 +62,7 @@ def load_one(path: Path) -> Scenario:
 
 def read_toml(path: Path) -> dict[str, Any]:
     """A TOML file, decoded; InputError, with the file and the line, where it is none."""
-    return _parse(path, _read(path))
+    return _parse(path, read_text(path, MIB))
 
 
 def find(paths: Iterable[Path]) -> list[Path]:
@@ -130,24 +131,6 @@ def _inside(folder: Path) -> list[Path]:
             if name.endswith(".toml") and not name.startswith(".")
         ]
     return sorted(found)
-
-
-def _read(path: Path) -> str:
-    mode = _stat(path).st_mode
-    if stat.S_ISDIR(mode):
-        raise _error(path, "is a folder, not a file")
-    if not stat.S_ISREG(mode):
-        raise _error(path, "is not a regular file")
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise _error(path, f"cannot be read: {error.strerror}") from None
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        byte = content[error.start]
-        raise _error(path, f"line {line}: not UTF-8 (byte {byte:#04x})") from None
 
 
 def _parse(path: Path, text: str) -> dict[str, Any]:

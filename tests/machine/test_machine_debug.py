@@ -132,7 +132,7 @@ def test_one_of_the_users_that_does_not_belong_is_refused(
 
 def test_what_is_not_there_or_no_use_is_refused(tmp_path: Path) -> None:
     wanted = image(tmp_path, LINKED)
-    with pytest.raises(InputError, match=r"gone: No such file"):
+    with pytest.raises(InputError, match=r"gone: no such file"):
         debug_files([wanted], [tmp_path / "gone"])
     empty = tmp_path / "empty"
     empty.mkdir()

@@ -298,9 +298,9 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "latin.toml").write_bytes(b'title = "t"\n# caf\xe9\n')
     write("")
     for name, line in [
-        ("missing.toml", "missing.toml: no such file or folder"),
-        ("folder", "folder: is a folder, not a file"),
-        ("pipe", "pipe: is not a regular file"),
+        ("missing.toml", "missing.toml: no such file"),
+        ("folder", "folder: is a folder, not a regular file"),
+        ("pipe", "pipe: is a pipe, not a regular file"),
         ("latin.toml", "latin.toml: line 2: not UTF-8 (byte 0xe9)"),
         ("x.toml/y.toml", "x.toml/y.toml: cannot be read: Not a directory"),
         ("a\0b", "a\\x00b: not a possible file name"),
@@ -313,12 +313,12 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
 def test_a_file_without_permission(monkeypatch: pytest.MonkeyPatch) -> None:
     """Simulated: tests may run as a user who may read everything."""
 
-    def refuse(self: Path) -> bytes:
-        raise PermissionError(13, "Permission denied", str(self))
+    def refuse(path: Path, *_: object) -> int:
+        raise PermissionError(13, "Permission denied", str(path))
 
     path = write(LEAST)
     assert stat.S_ISREG(path.stat().st_mode)
-    monkeypatch.setattr(Path, "read_bytes", refuse)
+    monkeypatch.setattr("guestsim.files.os.open", refuse)
     with pytest.raises(InputError) as caught:
         load(path)
     assert str(caught.value) == "x.toml: cannot be read: Permission denied"

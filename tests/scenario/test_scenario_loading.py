@@ -260,7 +260,7 @@ def test_one_variant_by_its_name() -> None:
         ("x.toml#closng", 'x.toml: no variant is called "closng"; did you mean "closing"?'),
         ("x.toml#zzz", 'x.toml: no variant is called "zzz"; there are: legacy, closing'),
         ("y.toml#zzz", 'y.toml: no variant is called "zzz"; the file has no variants'),
-        ("z.toml#legacy", "z.toml: no such file or folder"),
+        ("z.toml#legacy", "z.toml: no such file"),
     ],
 )
 def test_a_variant_that_is_not_there(name: str, line: str) -> None:

@@ -110,7 +110,7 @@ def test_a_socket_that_a_killed_server_left_is_replaced(tmp_path: Path) -> None:
     [
         (["--socket", "file"], "file: exists, and is not a socket"),
         (["--socket", "none/s"], "none/s: cannot make a socket there: No such file or directory"),
-        (["--socket", "s", "--store", "none"], "none: no such file or folder"),
+        (["--socket", "s", "--store", "none"], "none: no such file"),
         ([], "Missing option '--socket'."),
     ],
 )
