@@ -13,6 +13,7 @@ __all__ = [
     "MissingImageError",
     "NoMemoryError",
     "ReplayError",
+    "StoppedError",
 ]
 
 
@@ -39,3 +40,11 @@ class NoMemoryError(InternalError):
 
 class MissingImageError(InputError):
     """An image's file is not there. A scenario may say that it is then skipped."""
+
+
+class StoppedError(GuestsimError):
+    """Nobody waits any longer for what is under way: the time is used up, or Ctrl-C. That tells
+    nothing about it. Exit status 3."""
+
+    def __init__(self, why: str = "stopped: the time is used up") -> None:
+        super().__init__(why)
