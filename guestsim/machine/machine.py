@@ -106,6 +106,7 @@ class Machine:
         if number not in self._engines:
             self._add_engine(number)
         self._turn_to(number)
+        self._dead_stacks[number].disarm()  # of when it last ran
         self.engine.refit()
         self._place_shared_info()
         self._shared_info.fill_time()
