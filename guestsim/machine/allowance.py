@@ -99,13 +99,13 @@ class Allowance:
         if self.should_stop():
             raise StoppedError
 
-    def work(self) -> None:
-        """The emulator has to be prepared anew. StoppedError where it is too much."""
-        self._work_left -= 1
+    def work(self, count: int = 1) -> None:
+        """The emulator has to be prepared anew. `count` says how much that costs. StoppedError
+        where it is too much."""
+        self._work_left -= count
         if self._work_left <= 0:
             raise StoppedError(
-                f"given up: without an end, the guest changes its code or touches new pages, "
-                f"{_WORK:,} times by now"
+                "given up: without an end, the guest changes its code or executes new pages"
             )
         self.poll()
 

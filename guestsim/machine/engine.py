@@ -34,6 +34,9 @@ _ESI = x86.UC_X86_REG_ESI
 _BESIDE_ITSELF = 100
 """Instructions of the allowance for one that stores next to itself: it takes as long."""
 
+_PAGES = 4
+"""Pages of code that make one more take as long again as the first: each is mapped by itself."""
+
 _PIECE = 1_000_000
 """Instructions of one start. Between two, Python hears of signals, and the run may be stopped."""
 
@@ -121,14 +124,14 @@ class Engine(Cpu):
             source = self.get(_ESI) if answers else 0
             count = 1 if alone else min(allowance.left, _PIECE)
             status = self._start(pc, answers, count, alone=alone)
+            counted = self._notes.counted
+            allowance.left -= min(counted, count)
             if self._windows.stop is not None:
                 self.mend_flags()
                 return self._windows.stop
             if self._stop is not None:
                 return self._stop
             now = self.get(EIP)
-            counted = self._notes.counted
-            allowance.left -= min(counted, count)
             if translation.refused:
                 allowance.work()
                 if translation.was_refused_at(now):
@@ -140,7 +143,7 @@ class Engine(Cpu):
                 if now != pc or self.get(_ESI) != source:
                     answers = ()
             elif translation.is_interrupted:
-                allowance.work()
+                allowance.work(1 + len(self._pages.code) // _PAGES)
                 if not translation.translate_anew():
                     return Stop(StopKind.FAULT, now, detail=FAULTS[const.UC_ERR_FETCH_PROT])
                 # That was at the end of a block: what has begun before it is done.
