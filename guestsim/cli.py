@@ -35,7 +35,7 @@ from guestsim.cli_options import (
     budget_of,
     images_of,
 )
-from guestsim.errors import GuestsimError, InputError, InternalError
+from guestsim.errors import GuestsimError, InputError, InternalError, StoppedError
 from guestsim.report.as_json import check_json
 from guestsim.report.console import make_console
 from guestsim.report.mutants import mutants_report
@@ -53,6 +53,7 @@ from guestsim.runner import (
     shrink,
 )
 from guestsim.runner.control import ExplorerName
+from guestsim.runner.interrupt import listening
 from guestsim.runner.mutants import refuse_what_is_no_mutant, score
 from guestsim.runner.once import scenario_of
 from guestsim.runner.symbolize import Sources, Symbolizer
@@ -112,8 +113,9 @@ def check(
         typer.Option(
             "--budget",
             metavar="LIMIT",
-            help="End each search after so many seconds (30s) or stored states (100000). A search "
-            "that was cut short is inconclusive. May be given once for each.",
+            help="End each scenario after so many seconds (30s), or its search after so many "
+            "stored states (100000). What was cut short is inconclusive. May be given once for "
+            "each.",
         ),
     ] = None,
     validate: Annotated[
@@ -208,16 +210,17 @@ def run(
         scenario, *others = load(path)
         setup = set_up(scenario, images_of(image))
         symbols = Symbolizer(setup.images, debug or ())
-        with live_progress([scenario.name]) as shown:
-            result, schedule = run_once(
-                scenario, setup, seed=seed, outcome=outcome, progress=partial(shown.report, 0)
-            )
-        if fewer and result.outcome is not None:
-            scenario = shrink(scenario, result.outcome, Options(images=images_of(image)))
-            setup = set_up(scenario, images_of(image))
-            result, schedule = run_once(scenario, setup, outcome=result.outcome)
-            requests = tuple(stage.requests or () for stage in scenario.boot.stages)
-            schedule = msgspec.structs.replace(schedule, requests=requests)
+        with listening():
+            with live_progress([scenario.name]) as shown:
+                result, schedule = run_once(
+                    scenario, setup, seed=seed, outcome=outcome, progress=partial(shown.report, 0)
+                )
+            if fewer and result.outcome is not None:
+                scenario = shrink(scenario, result.outcome, Options(images=images_of(image)))
+                setup = set_up(scenario, images_of(image))
+                result, schedule = run_once(scenario, setup, outcome=result.outcome)
+                requests = tuple(stage.requests or () for stage in scenario.boot.stages)
+                schedule = msgspec.structs.replace(schedule, requests=requests)
         if visit is not None:
             result = visit.run(schedule, scenario, setup)
     changes = visit.changes if visit is not None else []
@@ -254,7 +257,8 @@ def replay(
     schedule, scenario, setup = scenario_of(path, images_of(image))
     symbols = Symbolizer(setup.images, debug or ())
     try:
-        result = replay_once(schedule, setup, max_ops=scenario.search.max_ops, go_on=True)
+        with listening():
+            result = replay_once(schedule, setup, max_ops=scenario.search.max_ops, go_on=True)
     except InputError as error:
         raise type(error)(f"{path}: {error}") from None
     out = make_console(sys.stdout, width=width)
@@ -323,6 +327,8 @@ def main() -> None:
         status = app(standalone_mode=False)
     except InternalError as error:
         status = _complain(error, OUR_FAULT)
+    except StoppedError as error:
+        status = _complain(error, INCONCLUSIVE)
     except (GuestsimError, TyperException) as error:
         status = _complain(error, WRONG_INPUT)
     except KeyboardInterrupt:

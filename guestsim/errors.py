@@ -14,6 +14,7 @@ __all__ = [
     "MissingImageError",
     "NoMemoryError",
     "ReplayError",
+    "StoppedError",
 ]
 
 
@@ -44,3 +45,11 @@ class MissingFileError(InputError):
 
 class MissingImageError(InputError):
     """An image's file is not there. A scenario may say that it is then skipped."""
+
+
+class StoppedError(GuestsimError):
+    """Nobody waits any longer for what is under way: the time is used up, or Ctrl-C. That tells
+    nothing about it. Exit status 3."""
+
+    def __init__(self, why: str = "stopped: the time is used up") -> None:
+        super().__init__(why)

@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from guestsim.errors import InternalError
+from guestsim.errors import InternalError, StoppedError
 from guestsim.execute.hang import QUIET, Round, waits
 from guestsim.trace import Actor, Burst, End, Event, Flag, Kind, Op, Outcome, Violation, is_yield
 from guestsim.trace.actor import set_fences
@@ -24,8 +24,10 @@ from guestsim.trace.effects import apply, ready, result
 from guestsim.trace.results import Run
 from guestsim.trace.shared import place
 
-__all__ = ["MAX_OPS", "Chooser", "Execution", "Motion", "Observer"]
+__all__ = ["MAX_OPS", "POLL", "Chooser", "Execution", "Motion", "Observer"]
 
+POLL = 256
+"""Steps between two looks at whether to stop."""
 MAX_OPS = 1_000_000
 """Budget of one execution, in ops, where the caller names none."""
 
@@ -115,6 +117,8 @@ class Execution:
         self.after_step: Callable[[Event], None] | None = None
         """Called with the event of each step that reached shared memory, when it is over. May
         `replace`."""
+        self.should_stop: Callable[[], bool] | None = None
+        """Asked now and then: whether to give up, by a StoppedError."""
         self.choose: Chooser = _first_answer
         """Who answers CHOOSE ops."""
         self.choices: list[int] = []
@@ -206,6 +210,8 @@ class Execution:
             self._switch(actor, reason)
         self._counts[-1] += 1
         self.steps += 1
+        if not self.steps % POLL:
+            self._poll()
         event = self._choose(actor, op) if kind is _CHOOSE else self._perform(actor, op)
         if kind is _HALT:
             self._halt(actor, op)
@@ -290,6 +296,10 @@ class Execution:
         self._ops[actor] = ops
         self._at[actor] = 0
         self._points[actor] = point
+
+    def _poll(self) -> None:
+        if self.should_stop is not None and self.should_stop():
+            raise StoppedError
 
     def _switch(self, actor: int, reason: str) -> None:
         self._mover = actor

@@ -42,9 +42,12 @@ def execute(
     record: bool = True,
     max_ops: int = MAX_OPS,
     engine: type[Execution] = Execution,
+    should_stop: Callable[[], bool] | None = None,
 ) -> Run:
-    """Run one execution from its start under `strategy`. `engine` is the memory model."""
+    """Run one execution from its start under `strategy`. `engine` is the memory model. StoppedError
+    as soon as `should_stop` says so, which is asked now and then."""
     execution = engine(actors, memory, observe, record, max_ops)
+    execution.should_stop = should_stop
     execution.start()
     strategy(execution)
     return execution.result()

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from guestsim.errors import InternalError
-from guestsim.execute.execution import MAX_OPS, Execution, Motion, Observer
+from guestsim.execute.execution import MAX_OPS, POLL, Execution, Motion, Observer
 from guestsim.trace import Actor, Event, Kind, Op
 from guestsim.trace.effects import result
 from guestsim.trace.memory_model import DRAIN, STORE_BUFFER, MemoryModel, overlay
@@ -115,6 +115,8 @@ class TsoExecution(Execution):
             self._switch(mover, reason)
         self._counts[-1] += 1
         self.steps += 1
+        if not self.steps % POLL:
+            self._poll()
 
     def _budget(self) -> None:
         # A store counts twice, into the buffer and out of it: `performed` also tells steps apart.

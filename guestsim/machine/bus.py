@@ -21,8 +21,10 @@ class StopKind(Enum):
     """The bus asked for it (`Engine.stop`); `Stop.detail` is what it gave."""
     FAULT = "fault"
     """The guest cannot go on: unmapped memory, an exception, an invalid instruction."""
-    IDLE = "idle"
-    """HLT, or the budget of instructions is used up."""
+    HLT = "hlt"
+    """It has executed HLT."""
+    SPENT = "spent"
+    """The allowance is used up."""
 
 
 class Stop(NamedTuple):

@@ -16,6 +16,7 @@ from unicorn import unicorn_const as const
 from unicorn import x86_const as x86
 
 from guestsim.errors import InternalError
+from guestsim.machine.allowance import OP, Allowance
 from guestsim.machine.bus import DEVICE_SPACE, Bus, Stop, StopKind
 from guestsim.machine.callbacks import CODE, IN, INSN, INTR, OUT, READ, WRITE
 from guestsim.machine.cpu import CPUID_REGISTERS, EIP, Cpu
@@ -31,22 +32,32 @@ __all__ = ["Engine"]
 _ESI = x86.UC_X86_REG_ESI
 
 _BESIDE_ITSELF = 100
-"""Instructions of the budget for one that stores next to itself: it takes as long."""
+"""Instructions of the allowance for one that stores next to itself: it takes as long."""
+
+_PAGES = 4
+"""Pages of code that make one more take as long again as the first: each is mapped by itself."""
+
+_PIECE = 1_000_000
+"""Instructions of one start. Between two, Python hears of signals, and the run may be stopped."""
 
 
 class Engine(Cpu):
     """One CPU on the guest's physical memory."""
 
-    def __init__(self, bus: Bus, memory: Memory, budget: int, *, fences: bool = False) -> None:
-        """`budget`: instructions of a run; `fences`: tell the bus of what waits until the store
+    def __init__(
+        self, bus: Bus, memory: Memory, allowance: Allowance, *, fences: bool = False
+    ) -> None:
+        """`allowance`: what runs may use up; `fences`: tell the bus of what waits until the store
         buffer is empty."""
         super().__init__()
         self._bus = bus
-        self._budget = budget
+        self._allowance = allowance
         self._pages = Pages(self.uc, memory, bus.is_ram)
         self._notes = Notes(self.handle.value)
-        self._translation = Translation(self, self._pages, memory, bus, fences=fences)
-        self._windows = Windows(self, self._pages, bus, self._translation.instruction)
+        self._translation = Translation(self, self._pages, memory, bus, self._trap, fences=fences)
+        self._windows = Windows(
+            self, self._pages, bus, self._trap_op, self._translation.instruction
+        )
         self._checked: list[tuple[int, Window]] = []
         self._hooked: set[int] = set()
         self._missing: set[int] = set()
@@ -89,6 +100,7 @@ class Engine(Cpu):
         store is done."""
 
         def stored(_h: int, _kind: int, _address: int, _size: int, value: int, _data: int) -> None:
+            self._trap()
             callback(value)
 
         hook = WRITE(self.guarded(stored))
@@ -107,29 +119,31 @@ class Engine(Cpu):
     def run(self, pc: int, answers: tuple[int, ...] = (), *, alone: bool = False) -> Stop:
         """Run from `pc` until something stops the CPU. `answers` are the values of the loads in
         windows that the instruction there makes first; `alone` as its `Stop` said."""
-        left = self._budget
-        translation = self._translation
-        while left > 0:
+        allowance, translation = self._allowance, self._translation
+        while not allowance.is_spent:
             source = self.get(_ESI) if answers else 0
-            count = 1 if alone else left
+            count = 1 if alone else min(allowance.left, _PIECE)
             status = self._start(pc, answers, count, alone=alone)
+            counted = self._notes.counted
+            allowance.left -= min(counted, count)
             if self._windows.stop is not None:
                 self.mend_flags()
                 return self._windows.stop
             if self._stop is not None:
                 return self._stop
             now = self.get(EIP)
-            left -= min(self._notes.counted, count)
             if translation.refused:
+                allowance.work()
                 if translation.was_refused_at(now):
                     self.mend_flags()
-                    left += 1  # counted, and not executed
+                    allowance.left += 1  # counted, and not executed
                 alone = translation.store_to_code(now)
-                left -= _BESIDE_ITSELF if alone and translation.beside_itself else 0
+                allowance.left -= _BESIDE_ITSELF if alone and translation.beside_itself else 0
                 # MOVS may have got its answer, and not be done.
                 if now != pc or self.get(_ESI) != source:
                     answers = ()
             elif translation.is_interrupted:
+                allowance.work(1 + len(self._pages.code) // _PAGES)
                 if not translation.translate_anew():
                     return Stop(StopKind.FAULT, now, detail=FAULTS[const.UC_ERR_FETCH_PROT])
                 # That was at the end of a block: what has begun before it is done.
@@ -140,10 +154,13 @@ class Engine(Cpu):
                 return Stop(StopKind.FAULT, now, detail=detail)
             elif alone:
                 answers, alone = (), False
-            else:
-                return Stop(StopKind.IDLE, now)
+            elif counted > count:
+                answers = ()
+                allowance.poll()
+            elif allowance.traps_left > 0:
+                return Stop(StopKind.HLT, now)
             pc = now
-        return Stop(StopKind.IDLE, pc)
+        return Stop(StopKind.SPENT, pc)
 
     def _start(self, pc: int, answers: tuple[int, ...], count: int, *, alone: bool) -> int:
         """One start of Unicorn, with its witnesses."""
@@ -213,11 +230,20 @@ class Engine(Cpu):
         self.hook(insn, INSN(self.guarded(self._on_cpuid)), insn=x86.UC_X86_INS_CPUID)
         self.hook(insn, INSN(self.guarded(self._on_rdtsc)), insn=x86.UC_X86_INS_RDTSC)
 
+    def _trap(self, count: int = 1) -> None:
+        """The guest traps, and goes no further if it has done so too often."""
+        if not self._allowance.trap(count):
+            self.halt()
+
+    def _trap_op(self) -> None:
+        self._trap(OP)
+
     def _on_unmapped(
         self, _h: int, kind: int, address: int, size: int, _value: int, _data: int
     ) -> bool:
         try:
             last = address + max(size, 1) - 1 & 0xFFFFFFFF
+            self._allowance.work()
             if self._bus.is_ram(address) and self._bus.is_ram(last):
                 self._pages.map_ram(address)
                 self._pages.map_ram(last)
@@ -249,6 +275,7 @@ class Engine(Cpu):
 
     def _tell_missing(self, address: int, size: int, *, write: bool) -> None:
         try:
+            self._trap()
             self._bus.missing_page(address, size, write=write)
         except BaseException as error:  # re-raised by start()
             self.raise_later(error)
@@ -258,12 +285,15 @@ class Engine(Cpu):
         self.fault(f"took exception {vector} ({name}) and has no handler: a triple fault")
 
     def _on_in(self, _h: int, port: int, size: int, _data: int) -> int:
+        self._trap()
         return self._bus.port_in(port, size)
 
     def _on_out(self, _h: int, port: int, size: int, value: int, _data: int) -> None:
+        self._trap()
         self._bus.port_out(port, size, value & (1 << 8 * size) - 1)
 
     def _on_cpuid(self, _h: int, _data: int) -> int:
+        self._trap()
         leaf, subleaf = self.get(x86.UC_X86_REG_EAX), self.get(x86.UC_X86_REG_ECX)
         answer = self._bus.cpuid(leaf & 0xFFFFFFFF, subleaf & 0xFFFFFFFF)
         if answer is None:
@@ -273,6 +303,7 @@ class Engine(Cpu):
         return 1
 
     def _on_rdtsc(self, _h: int, _data: int) -> int:
+        self._trap()
         value = self._bus.tsc()
         self.set(x86.UC_X86_REG_EAX, value & 0xFFFFFFFF)
         self.set(x86.UC_X86_REG_EDX, value >> 32)

@@ -8,10 +8,11 @@ read-modify-write or a wait stops it until its answer is known.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 
 from guestsim.errors import InternalError
 from guestsim.machine import boot, hypervisor
+from guestsim.machine.allowance import DEFAULT_BUDGET, STOP
 from guestsim.machine.answers import BEGIN, Answers, follow
 from guestsim.machine.boot import Stage
 from guestsim.machine.bus import Stop, StopKind
@@ -24,10 +25,7 @@ from guestsim.machine.profile import Profile
 from guestsim.trace.actor import Burst
 from guestsim.trace.ops import End, Flag, Kind, Op, Outcome, Site
 
-__all__ = ["DEFAULT_BUDGET", "Guest", "Stage"]
-
-DEFAULT_BUDGET = 50_000_000
-"""Instructions that a guest may execute between two ops before it counts as running away."""
+__all__ = ["Guest", "Stage"]
 
 _WRMSR_SIZE = 2
 
@@ -59,7 +57,6 @@ class Guest:
         self.machine = Machine(chain, port, profile, budget)
         self.keep_states = False
         """Whether points come with the state that they stand for."""
-        self._budget = budget
         self._latest: Point | None = None
         self._begin()
 
@@ -74,6 +71,15 @@ class Guest:
         if fences != self.fences:
             self.machine.set_fences(fences)
             self._latest = None
+
+    @property
+    def should_stop(self) -> Callable[[], bool]:
+        """Asked every few milliseconds: whether to give up what is under way, by a StoppedError."""
+        return self.machine.allowance.should_stop
+
+    @should_stop.setter
+    def should_stop(self, should_stop: Callable[[], bool]) -> None:
+        self.machine.allowance.should_stop = should_stop
 
     @property
     def mark_strings(self) -> bool:
@@ -97,6 +103,7 @@ class Guest:
     def start(self) -> Burst:
         """Power on: the first stage's entry point, up to its first load."""
         self._begin()
+        self.machine.allowance.begin_execution()
         self.machine.power_on()
         return self._advance(self._next_stage())
 
@@ -205,6 +212,7 @@ class Guest:
 
     def _advance(self, pc: int, answers: tuple[int, ...] = (), *, alone: bool = False) -> Burst:
         machine = self.machine
+        machine.allowance.begin(live=not self.keep_states)
         self._listen()
         while True:
             stop = machine.engine.run(pc, answers, alone=alone)
@@ -214,6 +222,7 @@ class Guest:
                     atomic = machine.engine.instruction(stop.pc).is_atomic
                     return self._burst(machine.log.load(stop, atomic=atomic), stop.pc, stop)
                 case StopKind.REQUEST if stop.detail is Request.HYPERCALL:
+                    machine.allowance.trap(STOP)
                     op = machine.finish_call()
                     pc = machine.engine.get(EIP)
                     if isinstance(op, hypervisor.Shutdown):
@@ -221,6 +230,7 @@ class Guest:
                     if op is not None:
                         return self._burst(op, pc)
                 case StopKind.REQUEST if stop.detail is Request.HYPERCALL_MSR:
+                    machine.allowance.trap(STOP)
                     pc = machine.engine.get(EIP) + _WRMSR_SIZE
                 case StopKind.REQUEST if stop.detail is Request.TROUBLE:
                     return self._vcpu_trouble()
@@ -231,8 +241,12 @@ class Guest:
                     self._listen()
                 case StopKind.FAULT:
                     return self._halt(Outcome.CRASHED, str(stop.detail), stop.pc)
-                case StopKind.IDLE:
-                    return self._idle(stop)
+                case StopKind.HLT:
+                    message = "executed HLT, and nothing can wake it"
+                    return self._halt(Outcome.HUNG, message, stop.pc)
+                case StopKind.SPENT:
+                    message = f"{machine.allowance} without a load from a shared page"
+                    return self._halt(Outcome.HUNG, message, stop.pc)
 
     def _listen(self) -> None:
         if self.keep_states:
@@ -294,12 +308,6 @@ class Guest:
             raise InternalError("a vcpu stopped the guest without a reason")
         outcome = Outcome.HUNG if trouble.hung else Outcome.CRASHED
         return self._halt(outcome, trouble.message, trouble.pc)
-
-    def _idle(self, stop: Stop) -> Burst:
-        if self.machine.memory.read(stop.pc - 1, 1) == b"\xf4":
-            return self._halt(Outcome.HUNG, "executed HLT, and nothing can wake it", stop.pc)
-        message = f"executed {self._budget:,} instructions without touching a shared page"
-        return self._halt(Outcome.HUNG, message, stop.pc)
 
 
 def _end(outcome: Outcome, message: str, site: Site) -> Op:

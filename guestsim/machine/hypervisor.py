@@ -19,6 +19,7 @@ from guestsim.abi.memory import E820Type, MemoryOp, XENMAPSPACE_shared_info
 from guestsim.abi.sched import SchedOp
 from guestsim.abi.xen import CONSOLEIO_write, Hypercall, SharedInfo, VcpuInfo, XenErrno
 from guestsim.machine.memory import PAGE
+from guestsim.machine.printed import Printed
 from guestsim.machine.profile import Profile
 from guestsim.trace import shared
 from guestsim.trace.ops import Flag, Kind, Op
@@ -27,6 +28,7 @@ __all__ = [
     "CONSOLE_PFN",
     "HYPERCALL_MSR",
     "HYPERCALL_PORT",
+    "MOST_PRINTED",
     "STORE_PFN",
     "Answer",
     "Hypervisor",
@@ -48,6 +50,12 @@ HYPERCALL_PORT = 0xE1
 cannot go unseen (docs/unicorn.md)."""
 
 _MIB = 1 << 20
+MOST_PRINTED = 1 << 16
+"""Bytes of one console_io: nobody prints so much at once."""
+_MOST_ORDER = 9
+"""The largest extent of a guest without devices of its own (xen/common/memory.c, max_order)."""
+_PARAMS = 39
+"""xen/include/public/hvm/params.h, HVM_NR_PARAMS."""
 _CONSOLE_PORT_OFFSET = 1  # the console's event channel follows the store's
 
 
@@ -129,7 +137,7 @@ class Hypervisor:
         self._populated: frozenset[int] = frozenset()
         self.shared_info_gpfn: int | None = None
         self._state: HypervisorState | None = None
-        self.console = b""
+        self.console = Printed()
         """What console_io wrote."""
 
     def state(self) -> HypervisorState:
@@ -205,25 +213,39 @@ class Hypervisor:
                     return Missing(f"XENMEM_add_to_physmap of space {space}")
                 return Later("map shared_info", gpfn)
             case MemoryOp.XENMEM_populate_physmap:
-                pages = self._extents(argument)
-                self._populated |= frozenset(pages)
-                self._state = None
-                return Later("refit", result=self._words(argument, "<II")[1])
+                return self._populate(argument)
             case MemoryOp.XENMEM_decrease_reservation:
-                pages = self._extents(argument)
-                if len(pages) == 1 and pages[0] == self.shared_info_gpfn:
-                    return Later("unmap", pages[0])
-                self._populated -= frozenset(pages)
+                extents = self._extents(argument)
+                mapped = self.shared_info_gpfn
+                if mapped is not None and extents == [range(mapped, mapped + 1)]:
+                    return Later("unmap", mapped)
+                self._populated = self._populated.difference(*extents)
                 self._state = None
-                return Later("refit", result=self._words(argument, "<II")[1])
+                return Later("refit", result=len(extents))
             case MemoryOp.XENMEM_get_vnumainfo:
                 return -XenErrno.EOPNOTSUPP  # this guest has no virtual NUMA
         return Missing(f"memory_op {command}")
 
-    def _extents(self, reservation: int) -> list[int]:
+    def _populate(self, reservation: int) -> Answer:
+        """As many extents as can be: the result is how many."""
+        taken = STORE_PFN, self.shared_info_gpfn
+        pages, done = set(self._populated), 0
+        for extent in self._extents(reservation):
+            most = self._ram_size // PAGE - len(extent)
+            if len(pages) > most or any(page in extent for page in taken):
+                break
+            pages.update(extent)
+            done += 1
+        self._populated = frozenset(pages)
+        self._state = None
+        return Later("refit", result=done)
+
+    def _extents(self, reservation: int) -> list[range]:
+        """Page numbers; none at all where there are more than the guest has memory."""
         start, count, order, _ = self._words(reservation, "<IIII")
-        first = self._words(start, f"<{count}I")
-        return [pfn + page for pfn in first for page in range(1 << order)]
+        if order > _MOST_ORDER or count > self._ram_size // PAGE:
+            return []
+        return [range(pfn, pfn + (1 << order)) for pfn in self._words(start, f"<{count}I")]
 
     def _memory_map(self, argument: int) -> int:
         room, buffer = self._words(argument, "<II")
@@ -256,7 +278,9 @@ class Hypervisor:
     def _console_io(self, command: int, count: int, buffer: int) -> Answer:
         if command != CONSOLEIO_write:
             return Missing(f"console_io {command}")
-        self.console += self._memory.read(buffer, count)
+        if count > MOST_PRINTED:
+            return Missing(f"console_io of {count:,} bytes")
+        self.console.add(self._memory.read(buffer, count))
         return 0
 
     def _sched_op(self, command: int, argument: int, _: int) -> Answer:
@@ -320,6 +344,8 @@ class Hypervisor:
         if command not in (HvmOp.HVMOP_get_param, HvmOp.HVMOP_set_param):
             return Missing(f"hvm_op {command}")
         _, _, index, value = self._words(argument, "<HHIQ")
+        if index >= _PARAMS:
+            return -XenErrno.EINVAL
         if command == HvmOp.HVMOP_set_param:
             self._params[index] = value
             self._state = None

@@ -15,6 +15,7 @@ from unicorn import x86_const as x86
 from guestsim.abi.xen import Hypercall, XenErrno
 from guestsim.errors import InputError, InternalError, NoMemoryError
 from guestsim.machine import boot, hypervisor
+from guestsim.machine.allowance import OP, Allowance
 from guestsim.machine.boot import Stage
 from guestsim.machine.engine import Engine
 from guestsim.machine.listening import DeadStack, RamStores
@@ -34,6 +35,8 @@ from guestsim.trace.ops import Kind, Op, Site
 __all__ = ["Machine", "Request"]
 
 _ENTRY_SIZE = 8
+_PRINTED = 64
+"""Bytes of console_io that are as much as a trap."""
 
 
 class Request(Enum):
@@ -53,18 +56,18 @@ class Machine:
     """vcpu 0 while `stage` runs: from `load_stage` on."""
 
     def __init__(self, chain: Sequence[Stage], port: int, profile: Profile, budget: int) -> None:
-        """`port`: the store's event channel; `budget`: instructions of a run of a CPU."""
+        """`port`: the store's event channel; `budget`: instructions between two ops."""
         self._chain = tuple(chain)
         self._port = port
         self._profile = profile
-        self._budget = budget
+        self.allowance = Allowance(budget)
         self.stage = -1
         """The number of the image that runs; -1 before the first."""
         self.log = OpLog()
         self.platform = Platform(profile)
         self.memory = Memory(self.is_ram, profile.memory)
         self.notices = Notices()
-        self.vcpus = SecondaryVcpus(self, self.memory, profile.vcpus, budget)
+        self.vcpus = SecondaryVcpus(self, self.memory, profile.vcpus, self.allowance)
         self._hypervisor = hypervisor.Hypervisor(self.memory, profile, port)
         self._tracker = Tracker(self.memory, (RING_PAGE,))
         self._shared_info = SharedInfoPage()
@@ -103,6 +106,7 @@ class Machine:
         if number not in self._engines:
             self._add_engine(number)
         self._turn_to(number)
+        self._dead_stacks[number].disarm()  # of when it last ran
         self.engine.refit()
         self._place_shared_info()
         self._shared_info.fill_time()
@@ -113,7 +117,7 @@ class Machine:
         return stage.image.entry
 
     def _add_engine(self, number: int) -> None:
-        engine = Engine(self, self.memory, self._budget, fences=self.log.fences)
+        engine = Engine(self, self.memory, self.allowance, fences=self.log.fences)
         engine.window(RING_PAGE, *host_memory(PAGE), checked=True)
         engine.stop_at(RESET_VECTOR, Request.HAND_OVER, engine.in_real_mode)
         self._ram_stores[number] = RamStores(engine, self._tracker)
@@ -180,11 +184,11 @@ class Machine:
     @property
     def console(self) -> tuple[bytes, bytes]:
         """What has been printed: on port 0xe9, and by console_io."""
-        return self.platform.console, self._hypervisor.console
+        return self.platform.console.text, self._hypervisor.console.text
 
     @console.setter
     def console(self, console: tuple[bytes, bytes]) -> None:
-        self.platform.console, self._hypervisor.console = console
+        self.platform.console.text, self._hypervisor.console.text = console
 
     # -- Bus: called by the engine from inside Unicorn ------------------------------------------
 
@@ -276,6 +280,7 @@ class Machine:
             answer = -XenErrno.ENOSYS
         if isinstance(answer, hypervisor.Ops):
             if answer.ops[-1].kind is not Kind.WAIT:
+                self.allowance.trap(OP)
                 self.log.add(*self._called(answer.ops))
                 return answer.result
         elif self.log.unfenced:
@@ -293,11 +298,13 @@ class Machine:
             engine.get(x86.UC_X86_REG_ECX) & 0xFFFFFFFF,
             engine.get(x86.UC_X86_REG_EDX) & 0xFFFFFFFF,
         )
-        if number == Hypercall.vcpu_op:
-            answer = self.vcpus.operate(*arguments)
-            self._after_vcpus()
-            return hypervisor.Missing(f"vcpu_op {arguments[0]}") if answer is None else answer
+        if number == Hypercall.console_io:
+            self.allowance.trap(min(arguments[1], hypervisor.MOST_PRINTED) // _PRINTED)
         try:
+            if number == Hypercall.vcpu_op:
+                answer = self.vcpus.operate(*arguments)
+                self._after_vcpus()
+                return hypervisor.Missing(f"vcpu_op {arguments[0]}") if answer is None else answer
             return self._hypervisor.hypercall(number, arguments)
         except NoMemoryError:
             if any(map(self.is_window, arguments[1:])):
@@ -340,8 +347,8 @@ class Machine:
             self._hypervisor.shared_info_gpfn = None
             self._place_shared_info()
             return 1
-        if self.is_ram(address) or address == RING_PAGE:
-            what = f"shared_info over memory in use, at {address:#x},"
+        if self.is_ram(address) or address == RING_PAGE or address >> 32:
+            what = f"shared_info over memory in use, or over 4 GiB, at {address:#x},"
             self.notices.add(what, "EINVAL", self.caller())
             return -XenErrno.EINVAL
         if self._hypervisor.shared_info_gpfn is None:
@@ -381,7 +388,10 @@ class Machine:
     def caller(self) -> Site:
         """Who called the hypercall page: the return address is on the stack."""
         stack = self.engine.get(x86.UC_X86_REG_ESP) & 0xFFFFFFFF
-        return self.log.site(int.from_bytes(self.memory.read(stack, 4), "little") - 1)
+        try:
+            return self.log.site(int.from_bytes(self.memory.read(stack, 4), "little") - 1)
+        except NoMemoryError:
+            return self._here()  # it came by a jump, or will not get back
 
     def _place(self, pc: int) -> str:
         """A program counter for people."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from guestsim.machine.pci import ConfigurationSpaces, Contents
+from guestsim.machine.printed import Printed
 from guestsim.machine.profile import Profile
 
 __all__ = ["DEVICE_PAGES", "POST_WRONG_REPLY", "Platform", "PlatformState"]
@@ -56,7 +57,7 @@ class Platform:
     """Ports and their state. All of it that can change is in `state()`, but for the console."""
 
     def __init__(self, profile: Profile) -> None:
-        self.console = b""
+        self.console = Printed()
         """What the guest printed, all stages."""
         self.post = 0
         """The last POST code."""
@@ -115,7 +116,7 @@ class Platform:
     def port_out(self, port: int, size: int, value: int) -> bool:
         """OUT; whether there is anything that we know of."""
         if port == _CONSOLE:
-            self.console += bytes((value & 0xFF,))
+            self.console.add(bytes((value & 0xFF,)))
             return True
         self._state = None
         if port == _PCI_ADDRESS and size == 4:

@@ -8,6 +8,7 @@ and that Unicorn cannot hook by itself: WRMSR, and under TSO those that wait for
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from unicorn import unicorn_const as const
@@ -26,12 +27,23 @@ __all__ = ["Translation"]
 class Translation:
     """What of one CPU's run has to do with its code."""
 
-    def __init__(self, cpu: Cpu, pages: Pages, memory: Memory, bus: Bus, *, fences: bool) -> None:
-        """`fences`: tell the bus of what waits until the store buffer is empty."""
+    def __init__(
+        self,
+        cpu: Cpu,
+        pages: Pages,
+        memory: Memory,
+        bus: Bus,
+        trap: Callable[[], None],
+        *,
+        fences: bool,
+    ) -> None:
+        """`trap` is called for each instruction that needs us; `fences`: tell the bus of what waits
+        until the store buffer is empty."""
         self._cpu = cpu
         self._pages = pages
         self._memory = memory
         self._bus = bus
+        self._trap = trap
         self._fences = fences
         self._alone = False
         self._fetched: int | None = None
@@ -189,6 +201,7 @@ class Translation:
             self._cpu.halt()
 
     def _on_special(self, _h: int, _address: int, _size: int, _d: int) -> None:
+        self._trap()
         cpu = self._cpu
         pc = cpu.get(EIP)
         if self._fences:

@@ -20,6 +20,7 @@ from unicorn import x86_const as x86
 from guestsim.abi.vcpu import VCPU_HVM_MODE_32B, VCPU_HVM_X86_32, VcpuOp
 from guestsim.abi.xen import XenErrno
 from guestsim.errors import InputError, InternalError
+from guestsim.machine.allowance import Allowance
 from guestsim.machine.bus import Stop, StopKind
 from guestsim.machine.cpu import cpu_leaf
 from guestsim.machine.engine import Engine
@@ -30,7 +31,6 @@ __all__ = ["APIC_ICR_HIGH", "APIC_ICR_LOW", "SecondaryVcpus", "Trouble", "VcpuSt
 APIC_ICR_LOW = 0xFEE00300
 APIC_ICR_HIGH = 0xFEE00310
 _INIT, _STARTUP = 5, 6
-_HLT = b"\xf4"
 
 _REGISTERS = (
     x86.UC_X86_REG_EAX,
@@ -90,10 +90,10 @@ class Board(Protocol):
 class SecondaryVcpus:
     """vcpus 1 to `count` - 1. All of them that can change is in `state()`."""
 
-    def __init__(self, board: Board, memory: Memory, count: int, budget: int) -> None:
+    def __init__(self, board: Board, memory: Memory, count: int, allowance: Allowance) -> None:
         self._board = board
         self._memory = memory
-        self._budget = budget
+        self._allowance = allowance
         self._states = [VcpuState() for _ in range(1, count)]
         self._engines: dict[int, Engine] = {}
         self.trouble: Trouble | None = None
@@ -162,7 +162,7 @@ class SecondaryVcpus:
         engine = self._engines.get(number)
         if engine is None:
             bus = _VcpuBus(self._board, number)
-            engine = self._engines[number] = Engine(bus, self._memory, self._budget)
+            engine = self._engines[number] = Engine(bus, self._memory, self._allowance)
         engine.reset(real_mode=real_mode)
         engine.suspect_code()
         engine.refit()
@@ -170,14 +170,13 @@ class SecondaryVcpus:
 
     def _run(self, number: int, engine: Engine, pc: int) -> None:
         stop = engine.run(pc)
-        at = engine.linear(stop.pc)
-        if stop.kind is StopKind.IDLE and self._memory.read(at - 1, 1) == _HLT:
-            return
-        self.trouble = Trouble(stop.kind is StopKind.IDLE, self._what(number, stop), at)
+        if stop.kind is not StopKind.HLT:
+            hung = stop.kind is StopKind.SPENT
+            self.trouble = Trouble(hung, self._what(number, stop), engine.linear(stop.pc))
 
     def _what(self, number: int, stop: Stop) -> str:
-        if stop.kind is StopKind.IDLE:
-            return f"vcpu {number} executed {self._budget:,} instructions without halting"
+        if stop.kind is StopKind.SPENT:
+            return f"vcpu {number} {self._allowance} without halting"
         return f"vcpu {number} {stop.detail}"
 
 

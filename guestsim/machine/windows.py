@@ -30,11 +30,18 @@ class Windows:
     """The hooks `on_load` and `on_store`, and what they know of the run."""
 
     def __init__(
-        self, cpu: Cpu, pages: Pages, bus: Bus, instruction: Callable[[int], Instruction]
+        self,
+        cpu: Cpu,
+        pages: Pages,
+        bus: Bus,
+        trap: Callable[[], None],
+        instruction: Callable[[int], Instruction],
     ) -> None:
+        """`trap` is called for each access to a window."""
         self._cpu = cpu
         self._pages = pages
         self._bus = bus
+        self._trap = trap
         self._instruction = instruction
         self._pc = 0
         self._answers: tuple[int, ...] = ()
@@ -58,10 +65,11 @@ class Windows:
 
     def _load_hook(self) -> Any:
         """Everything that it needs is a local variable."""
-        windows, load, cpu = self._pages.windows, self._load, self._cpu
+        windows, load, cpu, trap = self._pages.windows, self._load, self._cpu, self._trap
 
         def on_load(_h: int, _kind: int, address: int, size: int, _v: int, _d: int) -> bool:
             try:
+                trap()
                 offset = address % PAGE
                 window = windows.get(address - offset)
                 if window is None or offset + size > PAGE:
@@ -131,9 +139,11 @@ class Windows:
         pc = ctypes.c_uint64()
         pc_ref = ctypes.byref(pc)
         store, windows, cpu = self._bus.store, self._pages.windows, self._cpu
+        trap = self._trap
 
         def on_store(_h: int, _kind: int, address: int, size: int, value: int, _d: int) -> None:
             try:
+                trap()
                 offset = address % PAGE
                 window = windows.get(address - offset)
                 read(handle, EIP, pc_ref)

@@ -12,9 +12,9 @@ from typing import Any
 
 import msgspec
 
-from guestsim.errors import InputError, MissingImageError
+from guestsim.errors import InputError, MissingImageError, StoppedError
 from guestsim.runner.control import Options, Progress, Report
-from guestsim.runner.interrupt import Note, listen, requested
+from guestsim.runner.interrupt import INTERRUPTED, Note, listen, requested
 from guestsim.runner.sampled import check_by_samples
 from guestsim.runner.searched import check_by_search
 from guestsim.runner.setup import set_up
@@ -49,7 +49,10 @@ def check(
         return Result(scenario.name, scenario.title, Verdict.SKIP, None, {}, {}, str(error))
     by_samples = scenario.search.strategy in SAMPLED | {StrategyName.SCRIPT}
     way = check_by_samples if by_samples else check_by_search
-    result = way(scenario, setup, options, progress)
+    try:
+        result = way(scenario, setup, options, progress)
+    except StoppedError as error:
+        result = _unknown(scenario, INTERRUPTED if requested() else str(error))
     notices = Symbolizer(setup.images).notices(setup.guest.notices)
     return msgspec.structs.replace(result, notices=notices)
 
@@ -86,14 +89,15 @@ def check_all(
 
 def _checked(scenario: Scenario, options: Options, progress: Progress) -> Result:
     if requested():
-        return _not_begun(scenario)
+        return _unknown(scenario, "interrupted before it began")
     try:
         return check(scenario, options, progress)
     except InputError as error:
         return Result(scenario.name, scenario.title, Verdict.ERROR, None, {}, {}, str(error))
 
 
-def _not_begun(scenario: Scenario) -> Result:
+def _unknown(scenario: Scenario, why: str) -> Result:
+    """Nothing was found out."""
     return Result(
         scenario.name,
         scenario.title,
@@ -102,7 +106,7 @@ def _not_begun(scenario: Scenario) -> Result:
         {},
         {},
         None,
-        ("interrupted before it began",),
+        (why,),
     )
 
 
@@ -113,7 +117,7 @@ _channel: Any = None
 def _begin(channel: Any, note: Note) -> None:
     global _channel  # noqa: PLW0603 (the only way to give a pool's process something)
     _channel = channel
-    listen(note)
+    listen(note, worker=True)
 
 
 def _work(number: int, scenario: Scenario, options: Options) -> Result:

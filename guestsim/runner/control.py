@@ -22,7 +22,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     witnesses: Path | None = None
     """Folder for the schedule of the first execution that shows each outcome."""
     seconds: float | None = None
-    """Budget of a search; then it is incomplete."""
+    """Budget of a search or of samples; then it is incomplete."""
     states: int | None = None
     """The same in stored states."""
     explorer: ExplorerName = ExplorerName.COMPILED

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from guestsim.errors import InputError
+from guestsim.errors import InputError, StoppedError
 from guestsim.execute import (
     ENGINES,
     Execution,
@@ -20,6 +20,7 @@ from guestsim.execute import (
     replay,
 )
 from guestsim.runner.control import Progress, Report
+from guestsim.runner.interrupt import INTERRUPTED, requested
 from guestsim.runner.searched import schedule_for_witness, search
 from guestsim.runner.setup import Setup, set_up
 from guestsim.runner.shrink import with_requests
@@ -66,7 +67,7 @@ def run_once(
         return run, schedule_for(run, scenario, setup)
     if search.strategy not in SAMPLED:
         return _searched(scenario, setup, outcome, progress)
-    plain = execute(fair, setup.actors, setup.memory, record=False)
+    plain = execute(fair, setup.actors, setup.memory, record=False, should_stop=requested)
     length = sum(count for _, count in plain.steps)
     first = 0 if seed is None else seed - search.seed
     numbers = range(first, first + (search.runs if seed is None else 1))
@@ -92,6 +93,8 @@ def _searched(
     scenario: Scenario, setup: Setup, outcome: Outcome | None, progress: Progress | None
 ) -> tuple[Run, Schedule]:
     found = search(scenario, setup, progress=progress)
+    if requested() or not found.outcomes:
+        raise StoppedError(found.certificate.why_incomplete or INTERRUPTED)
     there_are = [each for each in _WORST_FIRST if each in found.outcomes]
     if outcome is None:
         outcome = there_are[0]
@@ -160,6 +163,7 @@ def execute_once(
         record=record,
         max_ops=max_ops,
         engine=ENGINES.get(memory_model, Execution),
+        should_stop=setup.guest.should_stop,
     )
     if run.outcome not in (Outcome.CORRUPTED, Outcome.CRASHED):
         return run

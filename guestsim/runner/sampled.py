@@ -6,10 +6,11 @@ import time
 from collections.abc import Callable
 from functools import partial
 
+from guestsim.errors import StoppedError
 from guestsim.execute import execute, fair
 from guestsim.rules import ALL
 from guestsim.runner.control import Options, Progress, Report
-from guestsim.runner.interrupt import INTERRUPTED, requested
+from guestsim.runner.interrupt import Deadline
 from guestsim.runner.judge import Evidence, judge
 from guestsim.runner.once import execute_once
 from guestsim.runner.setup import Setup
@@ -27,25 +28,29 @@ def check_by_samples(
     scenario: Scenario, setup: Setup, options: Options, progress: Progress | None
 ) -> Result:
     """Run the scenario's executions, with all rules, and judge them. Never a proof."""
-    started = time.perf_counter()
+    started, deadline = time.perf_counter(), Deadline(options.seconds)
+    setup.guest.should_stop = deadline.over
     evidence = Evidence()
     every = scenario.search.strategy not in SAMPLED
     total = 1 if every else scenario.search.runs
     length = 0
     if not every:
-        plain = execute(fair, setup.actors, setup.memory, record=False)
+        plain = execute(fair, setup.actors, setup.memory, record=False, should_stop=deadline.over)
         length = sum(count for _, count in plain.steps)
     for number in range(total):
-        if requested():
-            evidence.cut_short.append(INTERRUPTED)
-            total = number
+        try:
+            if deadline.over():
+                raise StoppedError(deadline.why)
+            run = execute_once(
+                scripted(scenario) if every else sampled(scenario, number, length),
+                setup,
+                scenario.search.max_ops,
+                record=every or options.witnesses is not None,
+            )
+        except StoppedError as error:
+            evidence.cut_short.append(deadline.why if deadline.over() else str(error))
+            total, every = number + 1, False
             break
-        run = execute_once(
-            scripted(scenario) if every else sampled(scenario, number, length),
-            setup,
-            scenario.search.max_ops,
-            record=every or options.witnesses is not None,
-        )
         schedule = partial(schedule_for, run, scenario, setup, number)
         _note(evidence, run, partial(write_witness, options.witnesses, scenario, schedule=schedule))
         if progress is not None:

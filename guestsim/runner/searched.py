@@ -10,7 +10,7 @@ from guestsim.execute import Schedule, Segment
 from guestsim.execute.digest import digests
 from guestsim.rules import ALL, Monitor, as_judged, check_trace
 from guestsim.runner.control import Options, Progress, Report
-from guestsim.runner.interrupt import INTERRUPTED, requested
+from guestsim.runner.interrupt import INTERRUPTED, Deadline, requested
 from guestsim.runner.judge import Evidence, judge
 from guestsim.runner.setup import Setup
 from guestsim.runner.strategy import scripted
@@ -88,13 +88,15 @@ def search(
 ) -> Findings:
     """The scenario's search, with the rules named in `judged`."""
     setup.guest.keep_states = True
-    started = time.perf_counter()
+    started, deadline = time.perf_counter(), Deadline(options.seconds)
+    setup.guest.should_stop = deadline.late
     return explore(
         problem_of(scenario, setup, options, judged),
         explorer=options.explorer,
         images={image.name: image.sha256 for image in setup.images},
         validate_seeds=range(options.validate),
-        should_stop=_deadline(options, started),
+        should_stop=deadline.over,
+        give_up=deadline.late,
         progress=_reporter(progress, started),
     )
 
@@ -146,13 +148,6 @@ def schedule_for_witness(witness: Witness, scenario: Scenario, setup: Setup) -> 
         digests=digests(witness.run),
         choices=witness.run.choices,
     )
-
-
-def _deadline(options: Options, started: float) -> Callable[[], bool]:
-    seconds = options.seconds
-    if seconds is None:
-        return requested
-    return lambda: requested() or time.perf_counter() - started > seconds
 
 
 def _reporter(

@@ -16,6 +16,7 @@ from guestsim.machine.image import Image, load_image
 from guestsim.machine.images import find_image
 from guestsim.machine.profile import DEVICES, Bar, BarKind, PciFunction, Profile
 from guestsim.machine.string_stores import StringStores
+from guestsim.runner.interrupt import requested
 from guestsim.scenario import (
     Daemon,
     Device,
@@ -101,6 +102,7 @@ def set_up(scenario: Scenario, images: Mapping[str, Path] | None = None) -> Setu
         for image, stage in zip(chain, scenario.boot.stages, strict=True)
     ]
     guest = Guest(stages, scenario.ring.port, profile_of(scenario), scenario.boot.budget)
+    guest.should_stop = requested
     guest.mark_strings = scenario.search.string_stores is StringOrder.ANY_ORDER
     model = scenario.daemon.model
     config = DaemonConfig(

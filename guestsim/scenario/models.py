@@ -162,8 +162,9 @@ class Boot(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         Meta(
             ge=1,
             le=U32_MAX,
-            description="Instructions that the guest may execute between two shared accesses "
-            "before it counts as running away.",
+            description="Instructions that the guest may execute between two ops that need an "
+            "answer before it counts as running away. For each hundred it may trap once (a port, "
+            "CPUID, a hypercall, a store to a shared page), and 20,000 times at least.",
         ),
     ] = 50_000_000
     skip_without_image: Annotated[

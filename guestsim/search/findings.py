@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
+from guestsim.errors import StoppedError
 from guestsim.search.problem import Problem, Progress
 from guestsim.search.search import ExplorerName, Search
 from guestsim.search.validate import validate
@@ -39,22 +40,32 @@ def explore(
     images: Mapping[str, str] | None = None,
     validate_seeds: Sequence[int] = (),
     should_stop: Callable[[], bool] | None = None,
+    give_up: Callable[[], bool] | None = None,
     progress: Progress | None = None,
 ) -> Findings:
     """Search, and replay a witness for everything found with the same actors, started afresh.
 
     `images` (name -> SHA-256) are for the certificate, `validate_seeds` for
     `guestsim.search.validate.validate`. InternalError where a self-check fails: then nothing that
-    was found can be trusted.
+    was found can be trusted. `should_stop` ends the search, and `give_up` what comes after it: what
+    has no witness by then is not among the findings, and the search is incomplete. StoppedError
+    where an actor stops before the search has begun.
     """
     search = Search(problem, explorer=explorer, should_stop=should_stop, progress=progress)
+    search.give_up = give_up
     search.run()
     cheapest = sorted(search.outcomes.items(), key=lambda item: item[1].cost)
-    outcomes = {outcome: witness_of(search, seen, outcome=outcome) for outcome, seen in cheapest}
-    violations = {
-        rule: witness_of(search, seen, rule=rule) for rule, (_, seen) in search.violations.items()
-    }
-    compared = validate(search, validate_seeds)
+    outcomes: dict[Outcome, Witness] = {}
+    violations: dict[str, Witness] = {}
+    compared = 0
+    try:
+        for outcome, seen in cheapest:
+            outcomes[outcome] = witness_of(search, seen, outcome=outcome)
+        for rule, (_, seen) in search.violations.items():
+            violations[rule] = witness_of(search, seen, rule=rule)
+        compared = validate(search, validate_seeds)
+    except StoppedError as error:
+        search.why_incomplete = search.why_incomplete or str(error)
     counts = search.explorer
     return Findings(
         outcomes,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from enum import StrEnum
 
-from guestsim.errors import InternalError
+from guestsim.errors import InternalError, StoppedError
 from guestsim.record import Recorder
 from guestsim.search.compiled import CompiledExplorer
 from guestsim.search.problem import Explorer, Problem, Progress, Sighting
@@ -32,7 +32,8 @@ class ExplorerName(StrEnum):
 class Search:
     """One search. `run` makes it; then the attributes tell what it found.
 
-    `should_stop` is asked every few milliseconds. A KeyboardInterrupt ends the search, incomplete.
+    `should_stop` is asked every few milliseconds. A KeyboardInterrupt ends the search, incomplete,
+    and so does a StoppedError of an actor.
     """
 
     def __init__(
@@ -51,6 +52,8 @@ class Search:
         self.why_incomplete: str | None = None
         """One clause; None where everything was explored."""
         self._should_stop, self._progress = should_stop, progress
+        self.give_up: Callable[[], bool] | None = None
+        """Of live executions of what was found: see `Execution.should_stop`."""
         bursts = (None,) * len(actors) if prefix is None else prefix.bursts
         self.records = tuple(
             Recorder(actor, len(problem.memory), twice=problem.twice, begin=burst)
@@ -105,6 +108,8 @@ class Search:
                 self.why_incomplete = "stopped: the time is used up"
         except KeyboardInterrupt:
             self.why_incomplete = "interrupted"
+        except StoppedError as error:
+            self.why_incomplete = str(error)
         if self.why_incomplete is None and explorer.is_bounded():
             self.why_incomplete = f"only up to {self.problem.limits.preemptions} preemptions"
         self.why_incomplete = self.why_incomplete or explorer.cut_short

@@ -27,9 +27,15 @@ MAX_OPS = 20_000
 def live_execution(search: Search, observe: Observer | None = None) -> Execution:
     """A fresh execution of what `search` searches, under its memory model."""
     problem = search.problem
+    execution: Execution
     if problem.tso:
-        return TsoExecution(problem.actors, problem.memory, observe, bound=problem.store_buffer)
-    return Execution(problem.actors, problem.memory, observe)
+        execution = TsoExecution(
+            problem.actors, problem.memory, observe, bound=problem.store_buffer
+        )
+    else:
+        execution = Execution(problem.actors, problem.memory, observe)
+    execution.should_stop = search.give_up
+    return execution
 
 
 def validate(search: Search, seeds: Sequence[int]) -> int:

@@ -235,7 +235,7 @@ def test_what_a_guest_reads_of_its_stack_is_not_dead(tmp_path: Path, name: str) 
 def test_sliding_through_zeroes_is_no_hand_over(tmp_path: Path, start: int) -> None:
     slide = mov_ecx(start) + mov_eax(0x200000) + b"\xff\xe1"
     for chain in ((slide,), (slide, SET_UP + POWER_OFF)):
-        machine = guest(tmp_path, *chain, budget=1_000_000)
+        machine = guest(tmp_path, *chain, budget=50_000_000)
         if start == 0x80000:  # zeroes are `add [eax], al`, and one of these hits itself
             with pytest.raises(InputError, match=r"at 0xfffff, add .* overwrites itself"):
                 machine.start()

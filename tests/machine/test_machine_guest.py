@@ -258,7 +258,7 @@ def test_time_moves_only_when_it_is_read(tmp_path: Path) -> None:
 # -- ends -----------------------------------------------------------------------------------------
 
 ENDS = {
-    "spins for ever": (SPIN, Outcome.HUNG, "executed 100,000 instructions without touching"),
+    "spins for ever": (SPIN, Outcome.HUNG, "executed 100,000 instructions without a load"),
     "executes hlt": (HLT, Outcome.HUNG, "executed HLT"),
     "jumps to nothing": (jump(0x4000_0000), Outcome.CRASHED, "jumped to 0x40000000"),
     "reads nothing": (load(0x5000_0000), Outcome.CRASHED, "read 0x50000000, where there is no"),

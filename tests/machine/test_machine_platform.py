@@ -53,8 +53,8 @@ def test_every_change_is_another_state(port: int) -> None:
 
 
 def param(command: int, value: int = 0) -> bytes:
-    """set_param (0) or get_param (1) of parameter 50."""
-    words = (0x7FF0, 50, value, 0)
+    """set_param (0) or get_param (1) of parameter 30."""
+    words = (0x7FF0, 30, value, 0)
     pokes = b"".join(poke(DATA + 4 * at, word) for at, word in enumerate(words))
     return pokes + hypercall(34, command, DATA)
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from code86 import BASE, PORT, RING, elf, load, mov_esp, store
+from code86 import BASE, HAND_OVER, PORT, RING, SPIN, elf, load, mov_esp, store
 
 from guestsim.errors import InternalError
 from guestsim.machine.guest import Guest, Stage
@@ -71,6 +71,46 @@ def test_what_was_stored_since_may_be_read(tmp_path: Path) -> None:
     guest.keep_states = True
     burst = guest.resume(guest.start().point, 77)
     assert guest.resume(burst.point, 78).ops[0].kind is Kind.LOAD
+
+
+def test_a_stage_that_begins_again_has_no_dead_stack_yet(tmp_path: Path) -> None:
+    # Nothing has been cleared when it reads what lies below its stack pointer: it is as loaded.
+    first = load(REQ_CONS) + HAND_OVER
+    second = mov_esp(TOP) + b"\x8b\x44\x24\xf8" + store(REQ_PROD) + load(REQ_CONS) + load(REQ_PROD)
+    chain = []
+    for name, code in (("first", first), ("second", second)):
+        path = tmp_path / f"{name}.elf"
+        path.write_bytes(elf([(BASE, code)]))
+        chain.append(Stage(replace(load_image(name, path), stack=STACK)))
+    guest = Guest(chain, PORT)
+    guest.keep_states = True
+    before = guest.start()
+    there = guest.resume(before.point, 0)
+    guest.resume(there.point, 0)  # its dead stack is cleared, and watched
+    assert guest.resume(before.point, 0).ops == there.ops
+
+
+def test_who_goes_on_there_for_long_is_watched_where_it_is_still_dead(tmp_path: Path) -> None:
+    # Thousands of times push eax; pop ecx: it costs as much as anywhere. Then what is below.
+    spin = b"\xbb" + struct.pack("<I", 20_000) + PUSH_EAX + POP_ECX + b"\x4b\x75\xfb"
+    guest = machine(tmp_path, mov_esp(TOP) + load(REQ_CONS) + spin + load(REQ_CONS) + SPIN)
+    burst = guest.start()
+    calls: list[int] = []
+    stack = guest.machine._dead_stacks[0]
+    count = stack._count
+
+    def counted() -> None:
+        calls.append(1)
+        count()
+
+    stack._count = counted  # type: ignore[method-assign]
+    guest.resume(burst.point, 7)
+    assert 1000 < len(calls) < 1200
+    below = b"\x8b\x44\x24\xf8"
+    guest = machine(tmp_path, mov_esp(TOP) + load(REQ_CONS) + spin + below + load(REQ_CONS))
+    burst = guest.start()
+    with pytest.raises(InternalError, match=r"reads 4 bytes at 0x18fff8"):
+        guest.resume(burst.point, 7)
 
 
 def hvmloader_like(top: int, bss: int) -> bytes:
