@@ -299,3 +299,14 @@ def test_a_budget_is_written_in_ascii_digits(budget: str) -> None:
     done = guestsim("check", "--budget", budget, "scenarios")
     assert done.returncode == 2
     assert "write seconds (30s) or states (100000)" in done.stderr
+
+
+def test_a_write_that_is_refused_says_where_a_guest_may_write(tmp_path: Path) -> None:
+    path = scenario(
+        tmp_path,
+        'title = "t"\n[boot]\nchain = [{ image = "frontend", requests = ["write a=é"] }]\n'
+        '[expect]\nconnected = "always"\n',
+    )
+    done = guestsim("run", path)
+    said = " ".join(done.stdout.split())
+    assert 'got error "EACCES" (a guest may write in its own places only: below attr' in said

@@ -18,9 +18,15 @@ from guestsim.trace.results import Run
 from guestsim.trace.text import escaped
 from guestsim.trace.wire import RING_SIZE, WATCH_EVENT, WRONG_REPLY
 
-__all__ = ["sentence"]
+__all__ = ["MAY_WRITE", "sentence"]
 
 _CONNECTION = 0x814
+
+MAY_WRITE = (
+    "a guest may write in its own places only: below attr, control/shutdown and the like, data, "
+    "device/CLASS/ID, drivers, error and feature"
+)
+"""Those of `guestsim.xenstore.toolstack.GUEST_OWNED`."""
 
 
 def sentence(run: Run, names: Mapping[str, str]) -> str:
@@ -118,6 +124,8 @@ def _corrupted(run: Run, now: RingHistory, tear: Tear | None, names: Mapping[str
     if not wrong and not said.endswith(WRONG_REPLY):  # seen from outside: it says all
         return f"in {_the(GUEST, names)}, {said}{_cause(tear, names)}"
     text = f"{_the(GUEST, names)} {WRONG_REPLY}: {said}"
+    if 'got error "EACCES"' in said:
+        text += f" ({MAY_WRITE})"
     return f"{text}{_what_it_was(now, names)}{_cause(tear, names)}"
 
 

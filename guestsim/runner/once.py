@@ -23,7 +23,7 @@ from guestsim.runner.control import Progress, Report
 from guestsim.runner.interrupt import INTERRUPTED, requested
 from guestsim.runner.searched import schedule_for_witness, search
 from guestsim.runner.setup import Setup, set_up
-from guestsim.runner.shrink import with_requests
+from guestsim.runner.shrink import check_lists, with_requests
 from guestsim.runner.strategy import SAMPLED, sampled, scripted
 from guestsim.runner.watch import rule_observer
 from guestsim.runner.witnesses import schedule_for
@@ -32,6 +32,7 @@ from guestsim.scenario import Strategy as StrategyName
 from guestsim.trace import Outcome
 from guestsim.trace.memory_model import MemoryModel
 from guestsim.trace.results import Run
+from guestsim.trace.text import escaped
 
 __all__ = ["execute_once", "hints_in", "replay_once", "run_once", "scenario_of"]
 
@@ -141,6 +142,7 @@ def scenario_of(path: Path, images: Mapping[str, Path]) -> tuple[Schedule, Scena
                 f"{len(scenario.boot.stages)} images"
             )
         scenario = with_requests(scenario, schedule.requests)
+        check_lists(scenario, f"{escaped(str(path))}: ")
     return schedule, scenario, set_up(scenario, images)
 
 

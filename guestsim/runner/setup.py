@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from guestsim.abi.xs_wire import XENSTORE_RING_SIZE, Interface
@@ -214,7 +215,13 @@ def requests_of_firmware(store: Mapping[str, str]) -> tuple[str, ...]:
     """What firmware asks by default: everything that the scenario put under `hvmloader/` and
     `platform/`, at least which BIOS to load."""
     keys = [key for key in store if key.startswith(("hvmloader/", "platform/"))]
-    return tuple(f"read {key}={store[key]}" for key in keys) or ("read hvmloader/bios",)
+    return tuple(map(partial(_read, store), keys)) or ("read hvmloader/bios",)
+
+
+def _read(store: Mapping[str, str], key: str) -> str:
+    """A request for the key. What is no line of text cannot be compared."""
+    value = store[key]
+    return f"read {key}={value}" if value.isprintable() else f"read {key}"
 
 
 def requests_of_frontend(store: Mapping[str, str]) -> tuple[str, ...]:
@@ -222,8 +229,8 @@ def requests_of_frontend(store: Mapping[str, str]) -> tuple[str, ...]:
     its state, and reads the state back (xen/include/public/io/blkif.h)."""
     known = _toolstack_store(store)
     return (
-        f"read {_VBD}/backend={known[f'{_VBD}/backend']}",
-        f"read {_VBD}/backend-id={known[f'{_VBD}/backend-id']}",
+        _read(known, f"{_VBD}/backend"),
+        _read(known, f"{_VBD}/backend-id"),
         f"write {_VBD}/ring-ref=8",
         f"write {_VBD}/event-channel=5",
         f"write {_VBD}/state=3",

@@ -9,9 +9,11 @@ from guestsim.runner.control import Options
 from guestsim.runner.searched import search
 from guestsim.runner.setup import requests_of, set_up
 from guestsim.scenario import Scenario, Stage
+from guestsim.scenario.problem import Problem
+from guestsim.scenario.requests import check_requests
 from guestsim.trace import Outcome
 
-__all__ = ["shrink", "with_requests"]
+__all__ = ["check_lists", "shrink", "with_requests"]
 
 Requests = tuple[tuple[str, ...], ...]
 """For each stage of the boot chain."""
@@ -24,6 +26,16 @@ def with_requests(scenario: Scenario, requests: Requests) -> Scenario:
         for stage, lines in zip(scenario.boot.stages, requests, strict=True)
     )
     return replace(scenario, boot=replace(scenario.boot, chain=chain))
+
+
+def check_lists(scenario: Scenario, where: str) -> None:
+    """InputError, which begins with `where`, for requests that cannot be carried out."""
+    for at, stage in enumerate(scenario.boot.stages):
+        try:
+            check_requests(None if stage.is_path else stage.image, stage.requests or ())
+        except Problem as problem:
+            line = problem.key[0]
+            raise InputError(f"{where}requests[{at}][{line}]: {problem.message}") from None
 
 
 def shrink(scenario: Scenario, outcome: Outcome, options: Options) -> Scenario:
@@ -43,10 +55,18 @@ def shrink(scenario: Scenario, outcome: Outcome, options: Options) -> Scenario:
         for at in reversed(range(len(lines))):
             left_out = lines.pop(at)
             smaller = with_requests(scenario, tuple(map(tuple, requests)))
-            needed = _preemptions(smaller, outcome, options)
+            needed = _preemptions(smaller, outcome, options) if _makes_sense(smaller) else None
             if needed is None or needed > most:
                 lines.insert(at, left_out)
     return with_requests(scenario, tuple(map(tuple, requests)))
+
+
+def _makes_sense(scenario: Scenario) -> bool:
+    try:
+        check_lists(scenario, "")
+    except InputError:
+        return False
+    return True
 
 
 def _preemptions(scenario: Scenario, outcome: Outcome, options: Options) -> int | None:

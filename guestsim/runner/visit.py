@@ -183,7 +183,7 @@ class Visit:
         free = self._remember(execution)
         what = self._wanted(event, execution)
         if what:
-            self._due = f"step {execution.steps}: {what}"
+            self._due = f"step {execution.performed}: {what}"
         if self._due and free and execution.end is None:
             due, self._due = self._due, ""
             self._stop(execution, due)
@@ -226,7 +226,7 @@ class Visit:
         assert self._visits is not None
         assert self._daemon is not None
         if changes:
-            self.changes += [Change(execution.steps, request) for request in changes]
+            self.changes += [Change(execution.performed, request) for request in changes]
             state = self._visits.visited(self._state, hub.state, events)
         else:
             # Who came, who left, who watches: not the guest's business.

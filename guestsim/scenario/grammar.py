@@ -62,6 +62,9 @@ _FORMS = {
     "send": _Form(error=False),
     "partial": _Form(error=False),
 }
+_ERRORS = (*XSD_ERRORS, "EQUOTA")
+"""Those of xs_wire.h, and one that only oxenstored gives (tools/ocaml/xenstored/define.ml)."""
+
 _WATCH_VERBS = frozenset({"watch", "unwatch", "event"})
 
 VERBS = tuple(_FORMS)
@@ -146,7 +149,7 @@ def parse_request(line: str) -> Request:
     if error is not None:
         if not form.error:
             raise InputError(f'"{verb}" waits for no answer, so it expects no error')
-        one_of(error, tuple(XSD_ERRORS))
+        one_of(error, _ERRORS)
     _check_request_value(verb, key or "", value, error)
     return Request(verb, key, value, error, tx)
 

@@ -14,7 +14,6 @@ from guestsim.errors import InputError
 from guestsim.scenario.grammar import (
     check_path,
     check_value,
-    parse_request,
 )
 from guestsim.scenario.models import (
     OUTCOMES,
@@ -43,6 +42,7 @@ from guestsim.scenario.platform import (
     parse_xen,
 )
 from guestsim.scenario.problem import Key, Problem
+from guestsim.scenario.requests import check_requests
 from guestsim.trace.daemons import DaemonModel
 from guestsim.trace.events import parse_event
 from guestsim.trace.spelling import hint
@@ -105,11 +105,11 @@ def _check_boot(boot: Boot) -> None:
     for index, (entry, stage) in enumerate(zip(boot.chain, boot.stages, strict=True)):
         key: Key = ("boot", "chain", index)
         _check_image(stage, key if isinstance(entry, str) else (*key, "image"))
-        for line, request in enumerate(stage.requests or ()):
-            try:
-                parse_request(request)
-            except InputError as error:
-                raise Problem((*key, "requests", line), str(error)) from None
+        lines = stage.requests or ()
+        try:
+            check_requests(None if stage.is_path else stage.image, lines)
+        except Problem as problem:
+            raise Problem((*key, "requests", *problem.key), problem.message) from None
 
 
 def _check_platform(platform: Platform) -> None:

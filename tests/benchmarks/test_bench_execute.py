@@ -117,4 +117,4 @@ def test_digest(benchmark: BenchmarkFixture) -> None:
     execution.start()
     at_once(execution)
     run = execution.result()
-    assert len(benchmark(digests, run.events, run.steps)) == 1
+    assert len(benchmark(digests, run)) == 1

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from report_traces import KEY, NAMES, SCENES, Guest, Tape, exchange, parties, torn_reset
 
-from guestsim.report.explain import sentence
+from guestsim.report.explain import MAY_WRITE, sentence
 from guestsim.report.ring_history import ring_history
 from guestsim.report.rows import rows
 from guestsim.report.tear import find_resets, find_tear, find_tears
@@ -14,6 +14,7 @@ from guestsim.trace import Flag, Kind, Op, Outcome, Sample
 from guestsim.trace.ops import End, Site
 from guestsim.trace.results import Run
 from guestsim.trace.wire import INDICES
+from guestsim.xenstore.toolstack import GUEST_OWNED
 
 SENTENCES = {
     "answers": "Cut short after 207 ops, so nothing is proved: budget.",
@@ -270,3 +271,8 @@ def test_names_are_used_everywhere() -> None:
     run = msgspec.structs.replace(torn_reset(), violations=())
     names = {"guest": "hvmloader", "daemon": "oxenstored"}
     assert sentence(run, names).startswith("oxenstored held req_cons = 22 from before")
+
+
+def test_the_places_where_a_guest_may_write_are_those_of_the_toolstack() -> None:
+    for owned in GUEST_OWNED:
+        assert owned.split("/", maxsplit=1)[0] in MAY_WRITE, owned

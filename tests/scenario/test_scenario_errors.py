@@ -177,7 +177,7 @@ def device(line: str) -> str:
          '"\\n" may not stand in it'),
         (request("read k!ENOENTT"), 'boot.chain[0].requests[1]: "ENOENTT" is not one of EINVAL, '
          "EACCES, EEXIST, EISDIR, ENOENT, ENOMEM, ENOSPC, EIO, ENOTEMPTY, ENOSYS, EROFS, EBUSY, "
-         'EAGAIN, EISCONN, E2BIG, EPERM; did you mean "ENOENT"?'),
+         'EAGAIN, EISCONN, E2BIG, EPERM, EQUOTA; did you mean "ENOENT"?'),
         # Store.
         (LEAST + 'store.hvmloader.bios = "x"', "store.hvmloader: expected a string, got a table; "
          'quote the key: "hvmloader/bios" = …'),

@@ -158,11 +158,11 @@ def test_requests_come_through_as_written() -> None:
     """Entries of both kinds in one chain; an empty list is not the same as none."""
     text = (
         'title = "t"\nexpect.hung = "never"\n'
-        'boot.chain = ["a", { image = "b", requests = ["read k=v w", "commit!EAGAIN"] },'
+        'boot.chain = ["a", { image = "b", requests = ["read k=v w", "rm k!EACCES"] },'
         ' { image = "c", requests = [] }]\n'
     )
     stages = load_one(write(text)).boot.stages
-    assert [stage.requests for stage in stages] == [None, ("read k=v w", "commit!EAGAIN"), ()]
+    assert [stage.requests for stage in stages] == [None, ("read k=v w", "rm k!EACCES"), ()]
 
 
 def test_all_rules_but_one() -> None:
