@@ -41,6 +41,8 @@ ONLY_IN = {
     "elftools": "machine",
     "typer": ("cli", "cli_options"),
     "rich": ("report", "cli"),
+    "tree_sitter": "scenario",
+    "tree_sitter_toml": "scenario",
 }
 
 

@@ -6,6 +6,7 @@ import os
 import re
 import stat
 import tomllib
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from msgspec.structs import replace
 from guestsim.errors import InputError
 from guestsim.files import MIB, read_text
 from guestsim.scenario.models import MemoryModels, Scenario, ScenarioFile, Sections
+from guestsim.scenario.positions import DEEPEST, too_deep
 from guestsim.scenario.problem import Key, Problem, key_path
 from guestsim.scenario.sense import OPTIONS, check_line, check_name, check_sense
 from guestsim.scenario.shape import check_shape
@@ -26,6 +28,8 @@ __all__ = ["find", "load", "load_one", "read_toml"]
 
 _POSITION = re.compile(r" \(at line (\d+), column (\d+)\)$")
 _SECTIONS = Sections.__struct_fields__
+_SMALL = 16 << 10
+"""Characters in which no key can be so deep that it takes long."""
 
 
 def load(path: Path) -> tuple[Scenario, ...]:
@@ -62,7 +66,11 @@ def load_one(path: Path) -> Scenario:
 
 def read_toml(path: Path) -> dict[str, Any]:
     """A TOML file, decoded; InputError, with the file and the line, where it is none."""
-    return _parse(path, read_text(path, MIB))
+    text = read_text(path, MIB)
+    if len(text) > _SMALL and (deep := too_deep(text)) is not None:
+        where = f"line {deep.line}, column {deep.column}"
+        raise _error(path, f"{where}: not a scenario: a key of more than {DEEPEST} names")
+    return _parse(path, text)
 
 
 def find(paths: Iterable[Path]) -> list[Path]:
@@ -171,9 +179,8 @@ def _each_model(scenarios: tuple[Scenario, ...]) -> tuple[Scenario, ...]:
             search = replace(scenario.search, memory_model=MemoryModels(model))
             title = f"{scenario.title}, under {model}"
             found.append(replace(scenario, search=search, variant=variant, title=title))
-    names = [scenario.variant for scenario in found]
-    for name in names:
-        if names.count(name) > 1:
+    for name, count in Counter(scenario.variant for scenario in found).items():
+        if count > 1:
             raise Problem(
                 ("search", "memory_model"), f"{quoted(str(name))} is the name of two variants"
             )
@@ -187,11 +194,13 @@ def _scenarios(path: Path, document: dict[str, Any]) -> tuple[Scenario, ...]:
         return (_scenario(path, document, None),)
     check_line(document["title"], ("title",))
     scenarios: list[Scenario] = []
+    known: set[str] = set()
     for index, variant in enumerate(variants):
         name = variant["name"]
         check_name(name, ("variant", index, "name"))
-        if any(scenario.variant == name for scenario in scenarios):
+        if name in known:
             raise Problem(("variant", index, "name"), f"{quoted(name)} is the name of two variants")
+        known.add(name)
         try:
             scenarios.append(_scenario(path, _merged(document, variant), name))
         except Problem as problem:
