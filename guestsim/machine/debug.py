@@ -13,12 +13,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import NoteSection
 
 from guestsim.errors import InputError
 from guestsim.files import MIB, read_file
+from guestsim.machine.elf import DamagedError, reading
 from guestsim.machine.image import Image
 
 __all__ = ["SYSTEM_DEBUG", "debug_files"]
@@ -48,10 +48,14 @@ def debug_files(images: Sequence[Image], given: Sequence[Path] = ()) -> dict[str
     reasons: dict[Path, str] = {}
     used: set[Path] = set()
     for image in images:
-        elf = ELFFile(io.BytesIO(image.content))
-        if elf.has_dwarf_info(strict=True):
-            continue
-        wanted = _wanted(elf)
+        try:
+            with reading():
+                elf = ELFFile(io.BytesIO(image.content))
+                if elf.has_dwarf_info(strict=True):
+                    continue
+                wanted = _wanted(elf)
+        except DamagedError:
+            continue  # its symbols say so
         for path, asked in _candidates(image, wanted, given):
             content = _content(path, asked=asked is not None)
             if content is None:
@@ -115,13 +119,15 @@ def _content(path: Path, *, asked: bool) -> bytes | None:
 def _mismatch(image: Image, elf: ELFFile, wanted: _Wanted, content: bytes) -> str | None:
     """Why `content` is not the image's debug file; None where it is."""
     try:
-        other = ELFFile(io.BytesIO(content))
-        if not other.has_dwarf_info(strict=True):
-            return "has no debug information"
-        build_id = _wanted(other).build_id
-        sections = _sections(other)
-    except ELFError:
-        return "not an ELF file"
+        with reading():
+            other = ELFFile(io.BytesIO(content))
+            if not other.has_dwarf_info(strict=True):
+                return "has no debug information"
+            build_id = _wanted(other).build_id
+            sections = _sections(other)
+            own = _sections(elf)
+    except DamagedError:
+        return "not a whole ELF file"
     name = image.name
     if wanted.build_id and build_id:
         if build_id == wanted.build_id:
@@ -132,7 +138,7 @@ def _mismatch(image: Image, elf: ELFFile, wanted: _Wanted, content: bytes) -> st
         if crc == wanted.crc:
             return None
         return f"is not of {name}: its CRC is {crc:#010x}, not {wanted.crc:#010x}"
-    if sections == _sections(elf):
+    if sections == own:
         return None
     return f"is not of {name}: their sections differ"
 

@@ -13,14 +13,15 @@ import itertools
 from dataclasses import dataclass
 from pathlib import Path
 
-from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import NoteSection
 from elftools.elf.segments import NoteSegment
 
 from guestsim.errors import InputError, MissingFileError, MissingImageError
 from guestsim.files import MIB, read_file
+from guestsim.machine.elf import DamagedError, reading
 from guestsim.machine.stack import stack_of
+from guestsim.trace.text import escaped, printable
 
 __all__ = ["Image", "Segment", "load_image"]
 
@@ -69,15 +70,18 @@ def load_image(name: str, path: Path) -> Image:
     except MissingFileError as error:
         raise MissingImageError(str(error)) from None
     try:
-        return _parse(name, path, content)
-    except ELFError as error:
-        detail = str(error) or "truncated"
-        raise InputError(f"{path}: image {name!r}: not a whole ELF file ({detail})") from None
+        with reading():
+            return _parse(name, path, content)
+    except DamagedError as error:
+        why = printable(str(error))
+        raise InputError(
+            f"{escaped(str(path))}: image {name!r}: not a whole ELF file ({why})"
+        ) from None
 
 
 def _parse(name: str, path: Path, content: bytes) -> Image:
     def wrong(what: str) -> InputError:
-        return InputError(f"{path}: image {name!r}: {what}")
+        return InputError(f"{escaped(str(path))}: image {name!r}: {what}")
 
     if not content:
         raise wrong("the file is empty")

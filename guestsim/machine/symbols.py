@@ -12,6 +12,8 @@ from typing import Any
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
 
+from guestsim.machine.elf import DamagedError, reading
+
 __all__ = ["Symbols", "symbols_of"]
 
 
@@ -23,6 +25,8 @@ class Symbols:
     """(address, size in bytes or 0, name)."""
     lines: tuple[tuple[int, int, str, int], ...]
     """(first address, end address, file name, line)."""
+    damage: str = ""
+    """Why a table could not be read; "" where all could."""
 
     def function(self, address: int) -> str:
         """The function that covers `address`, "" where unknown."""
@@ -44,23 +48,41 @@ class Symbols:
 
 @functools.lru_cache(maxsize=16)
 def symbols_of(content: bytes) -> Symbols:
-    """Read the symbols of an ELF file (or of its separate debug file) given as bytes."""
-    elf = ELFFile(io.BytesIO(content))
-    functions = sorted(
+    """Read the symbols of an ELF file (or of its separate debug file) given as bytes. What is
+    damaged is left out, and said: an image boots without them."""
+    functions: list[tuple[int, int, str]] = []
+    lines: list[tuple[int, int, str, int]] = []
+    damage = ""
+    try:
+        with reading():
+            elf = ELFFile(io.BytesIO(content))
+            functions = _functions(elf)
+            lines = _all_lines(elf)
+    except DamagedError as error:
+        damage = str(error)
+    return Symbols(tuple(sorted(functions)), tuple(sorted(lines)), damage)
+
+
+def _functions(elf: ELFFile) -> list[tuple[int, int, str]]:
+    return [
         (symbol["st_value"], symbol["st_size"], symbol.name)
         for section in elf.iter_sections()
         if isinstance(section, SymbolTableSection)
         for symbol in section.iter_symbols()
         if symbol["st_info"]["type"] == "STT_FUNC"
-    )
+    ]
+
+
+def _all_lines(elf: ELFFile) -> list[tuple[int, int, str, int]]:
     lines: list[tuple[int, int, str, int]] = []
-    if elf.has_dwarf_info(strict=True):
-        dwarf = elf.get_dwarf_info()
-        for unit in dwarf.iter_CUs():
-            program = dwarf.line_program_for_CU(unit)
-            if program is not None:
-                lines.extend(_lines(program, int(program["version"])))
-    return Symbols(tuple(functions), tuple(sorted(lines)))
+    if not elf.has_dwarf_info(strict=True):
+        return lines
+    dwarf = elf.get_dwarf_info()
+    for unit in dwarf.iter_CUs():
+        program = dwarf.line_program_for_CU(unit)
+        if program is not None:
+            lines.extend(_lines(program, int(program["version"])))
+    return lines
 
 
 def _lines(program: Any, version: int) -> list[tuple[int, int, str, int]]:

@@ -8,6 +8,7 @@ no integers of 64 bits.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -23,6 +24,9 @@ from guestsim.trace.text import escaped, printable
 __all__ = ["VERSION", "Recording", "load_recording", "save_recording"]
 
 VERSION = 1
+
+_DECIMAL = re.compile(r"[0-9]{1,2500}")
+"""As many digits as a kilobyte has, the largest store of a string instruction."""
 
 
 class _Op(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -122,6 +126,12 @@ def _nodes(record: Record) -> list[_Node]:
     return nodes
 
 
+def _number(text: str) -> int:
+    if _DECIMAL.fullmatch(text) is None:
+        raise ValueError(f"{text!r} is no decimal number")
+    return int(text)
+
+
 def _record(actor: _Actor) -> Record:
     record = Record(actor.name)
     record.first = actor.first
@@ -133,7 +143,7 @@ def _record(actor: _Actor) -> Record:
                 Kind(op.kind),
                 op.address,
                 op.size,
-                int(op.value),
+                _number(op.value),
                 op.site,
                 Flag(op.flags),
                 op.note,
@@ -141,7 +151,9 @@ def _record(actor: _Actor) -> Record:
             )
         )
         record.following.append(END if node.next is None else node.next)
-        answers = None if node.answers is None else {int(value): to for value, to in node.answers}
+        answers = (
+            None if node.answers is None else {_number(value): to for value, to in node.answers}
+        )
         record.answers.append(answers)
         leads = [*([] if node.next is None else [node.next]), *(answers or {}).values()]
         if not all(0 <= to < count for to in leads):

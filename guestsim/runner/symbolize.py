@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from guestsim.errors import InputError
+from guestsim.files import MIB, read_file
 from guestsim.machine.debug import debug_files
 from guestsim.machine.image import Image
 from guestsim.machine.notices import Notice
@@ -47,8 +48,15 @@ class Symbolizer:
         )
 
     def notices(self, notices: Iterable[Notice]) -> tuple[str, ...]:
-        """One line for each, with the place in the program."""
-        return tuple(str(notice._replace(site=self.site(notice.site))) for notice in notices)
+        """One line for each, with the place in the program; and for each image whose tables could
+        not be read."""
+        damaged = [
+            f"{stage}: no functions or lines, or not all: its tables are damaged ({damage})"
+            for stage, content in self._contents.items()
+            if (damage := symbols_of(content).damage)
+        ]
+        placed = (str(notice._replace(site=self.site(notice.site))) for notice in notices)
+        return (*placed, *damaged)
 
     def site(self, site: Site) -> Site:
         """One site, filled in."""
@@ -90,7 +98,11 @@ class Sources:
         path = self._find(name, stage)
         if path is None:
             return ()
-        return tuple(path.read_text(encoding="utf-8", errors="replace").splitlines())
+        try:
+            content = read_file(path, 16 * MIB)
+        except InputError:
+            return ()
+        return tuple(content.decode(errors="replace").splitlines())
 
     def _find(self, name: str, stage: str) -> Path | None:
         """Debug information names a file without its folders here: so the one of that name; of

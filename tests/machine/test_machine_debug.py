@@ -115,7 +115,7 @@ CRC = f"{zlib.crc32(OTHER):#010x}, not {zlib.crc32(DEBUG):#010x}"
 REFUSED = {
     "build id": (NUMBERED, OTHER, f"is not of x: build id {'00' * 20}, not {ID}"),
     "crc": (LINKED, OTHER, f"is not of x: its CRC is {CRC}"),
-    "no elf": (LINKED, b"MZ", "not an ELF file"),
+    "no elf": (LINKED, b"MZ", "not a whole ELF file"),
     "no lines": (LINKED, PLAIN, "has no debug information"),
 }
 
