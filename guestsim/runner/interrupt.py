@@ -1,45 +1,119 @@
-"""Ctrl-C as a request: what is under way ends soon, and says what it knows.
+"""Ctrl-C, SIGTERM and SIGHUP as a request: what is under way ends soon, and says what it knows.
 
 A KeyboardInterrupt can be raised anywhere, also inside a callback from Unicorn, where nobody can
-catch it. So the first Ctrl-C only leaves a note; the second one is a KeyboardInterrupt again.
+catch it. So the first signal only leaves a note. After it, another Ctrl-C is a KeyboardInterrupt
+again, and SIGTERM and SIGHUP end the process at once.
 """
 
 from __future__ import annotations
 
+import mmap
 import signal
-from typing import Any, Protocol
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NoReturn
 
-__all__ = ["INTERRUPTED", "Note", "listen", "requested"]
+__all__ = [
+    "INTERRUPTED",
+    "Note",
+    "by",
+    "leave_it_to_the_parent",
+    "listening",
+    "raised",
+    "requested",
+]
 
 INTERRUPTED = "interrupted"
 """Why a search is incomplete after Ctrl-C."""
 
+_OTHERS = signal.SIGTERM, signal.SIGHUP
 
-class Note(Protocol):
-    """`threading.Event`, or `multiprocessing.Event` where several processes share it."""
+
+class Note:
+    """Left once, and seen by this process and those that it forks from then on.
+
+    One byte of shared memory, and no lock: a signal handler may leave it whatever it interrupts.
+    """
+
+    def __init__(self) -> None:
+        self._page = mmap.mmap(-1, 1)
 
     def set(self) -> None:
         """Leave the note."""
+        self._page[0] = 1
 
     def is_set(self) -> bool:
         """Whether it was left."""
+        return self._page[0] != 0
 
 
 _note: Note | None = None
-
-
-def listen(note: Note) -> None:
-    """From now on, Ctrl-C leaves `note`. For the main thread of a process."""
-    global _note  # noqa: PLW0603 (signals are the process's, and so is this)
-    _note = note
-
-    def leave(_signal: int, _frame: Any) -> None:
-        note.set()
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    signal.signal(signal.SIGINT, leave)
+_by: signal.Signals | None = None
 
 
 def requested() -> bool:
     """Whether somebody has asked to end."""
     return _note is not None and _note.is_set()
+
+
+def by() -> str:
+    """Who asked: " by SIGTERM"; nothing for Ctrl-C."""
+    return "" if _by in (None, signal.SIGINT) else f" by {signal.Signals(_by).name}"
+
+
+def raised() -> None:
+    """From now on, SIGTERM and SIGHUP are a KeyboardInterrupt, as Ctrl-C is: what was opened is
+    closed, and what was made is removed. For the main thread of a process."""
+
+    def interrupt(number: int, _frame: Any) -> NoReturn:
+        global _by  # noqa: PLW0603 (signals are the process's, and so is this)
+        _by = signal.Signals(number)
+        raise KeyboardInterrupt
+
+    _handle(_OTHERS, interrupt)
+
+
+@contextmanager
+def listening(note: Note) -> Iterator[None]:
+    """While the block runs, the first of these signals leaves `note`. For the main thread of a
+    process."""
+    global _note  # noqa: PLW0603
+    _note = note
+
+    def leave(number: int, _frame: Any) -> None:
+        global _by  # noqa: PLW0603
+        _by = signal.Signals(number)
+        note.set()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        _handle(_OTHERS, signal.SIG_DFL)
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, *_OTHERS)}
+    signal.signal(signal.SIGINT, leave)
+    _handle(_OTHERS, leave)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def leave_it_to_the_parent() -> None:
+    """In a forked process: signals that a terminal sends to all of us only leave the note, which
+    the parent shares. SIGTERM is meant for this process alone, and ends it."""
+
+    def leave(number: int, _frame: Any) -> None:
+        if _note is not None:
+            _note.set()
+        # The parent decides what a second one means, and kills us.
+        signal.signal(number, signal.SIG_IGN)
+
+    signal.signal(signal.SIGINT, leave)
+    _handle((signal.SIGHUP,), leave)
+    _handle((signal.SIGTERM,), signal.SIG_DFL)
+
+
+def _handle(numbers: tuple[signal.Signals, ...], handler: Any) -> None:
+    for number in numbers:
+        # Whoever ignores it for us (nohup) is obeyed.
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, handler)

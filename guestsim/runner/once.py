@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from guestsim.errors import InputError
+from guestsim.errors import InconclusiveError, InputError
 from guestsim.execute import (
     ENGINES,
     Execution,
@@ -20,6 +20,7 @@ from guestsim.execute import (
     replay,
 )
 from guestsim.runner.control import Progress, Report
+from guestsim.runner.interrupt import INTERRUPTED, requested
 from guestsim.runner.searched import schedule_for_witness, search
 from guestsim.runner.setup import Setup, set_up
 from guestsim.runner.shrink import with_requests
@@ -52,7 +53,7 @@ def run_once(
 
     Of a script, its execution; of samples, the first, the one with `seed`, or the first that ends
     in `outcome`; of a search, the simplest way to `outcome`, by default to the worst that there is.
-    InputError where there is none.
+    InputError where there is none; InconclusiveError where it was interrupted before there was one.
     """
     search = scenario.search
     if seed is not None and search.strategy not in SAMPLED:
@@ -71,6 +72,8 @@ def run_once(
     first = 0 if seed is None else seed - search.seed
     numbers = range(first, first + (search.runs if seed is None else 1))
     for number in numbers:
+        if requested():
+            raise InconclusiveError(f"{scenario.name}: {INTERRUPTED} before it was found")
         if progress is not None:
             progress(Report(number - first, len(numbers)))
         run = execute_once(sampled(scenario, number, length), setup, search.max_ops)
@@ -93,6 +96,9 @@ def _searched(
 ) -> tuple[Run, Schedule]:
     found = search(scenario, setup, progress=progress)
     there_are = [each for each in _WORST_FIRST if each in found.outcomes]
+    if not there_are:
+        why = INTERRUPTED if requested() else found.certificate.why_incomplete
+        raise InconclusiveError(f"{scenario.name}: nothing was found yet: {why}")
     if outcome is None:
         outcome = there_are[0]
     if outcome not in there_are:
