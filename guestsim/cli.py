@@ -1,13 +1,12 @@
 """The command line: `guestsim check | mutants | run | replay | serve | images | schema`.
 
-Exit status: 0 all as expected; 1 an expectation failed; 2 the input is wrong; 3 inconclusive;
-4 guestsim itself is wrong.
+How it ends, and with which status, is in `cli_end`; what its options mean, in `cli_options`.
 """
 
 from __future__ import annotations
 
-import os
 import sys
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
@@ -18,34 +17,44 @@ import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
-from typer.exceptions import TyperException
 
 from guestsim import __version__
+from guestsim.cli_checks import load_all, run_all, status_of
+from guestsim.cli_command import Command
+from guestsim.cli_end import FAILED, INCONCLUSIVE, OK, STATUSES, Wishes, ended
 from guestsim.cli_options import (
     AllOption,
+    BudgetOption,
     ConsoleOption,
     DebugOption,
     ImageOption,
     JobsOption,
+    MutantsArgument,
+    OutcomeOption,
+    PathsArgument,
     SaveOption,
+    ScenarioArgument,
+    ScheduleArgument,
+    SeedOption,
     SocketOption,
     SourceOption,
     StopAtOption,
+    ValidateOption,
     WidthOption,
     budget_of,
     images_of,
 )
-from guestsim.errors import GuestsimError, InputError, InternalError, StoppedError
+from guestsim.cli_streams import prepare_streams
+from guestsim.errors import InputError, OutputError
 from guestsim.report.as_json import check_json
 from guestsim.report.console import make_console
 from guestsim.report.mutants import mutants_report
 from guestsim.report.progress import live_progress
-from guestsim.report.summary import summary
+from guestsim.report.summary import Page
 from guestsim.report.timeline import render
 from guestsim.runner import (
     Options,
     builtin_images,
-    check_all,
     replay_once,
     run_once,
     save_schedule,
@@ -53,47 +62,50 @@ from guestsim.runner import (
     shrink,
 )
 from guestsim.runner.control import ExplorerName
-from guestsim.runner.interrupt import listening
+from guestsim.runner.interrupt import interrupted, listening, raised
 from guestsim.runner.mutants import refuse_what_is_no_mutant, score
 from guestsim.runner.once import scenario_of
 from guestsim.runner.symbolize import Sources, Symbolizer
 from guestsim.scenario import Scenario, find, load, schema
-from guestsim.trace import Outcome
-from guestsim.trace.results import Result, Verdict
 
 if TYPE_CHECKING:
     from guestsim.runner.visit import Visit
 
 __all__ = ["main"]
 
-OK, FAILED, WRONG_INPUT, INCONCLUSIVE, OUR_FAULT = range(5)
-TYPER_INTERRUPTED = 130
-"""What typer makes of Ctrl-C."""
-
 app = typer.Typer(
     name="guestsim",
-    help="Boot real x86 firmware against a simulated xenstore ring, and own every interleaving.",
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
 
 
-@app.callback(invoke_without_command=True)
+@app.callback(
+    invoke_without_command=True,
+    help="Boot real x86 firmware against a simulated xenstore ring, and own every interleaving.",
+    epilog=STATUSES,
+)
 def guestsim(
     context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    show_traceback: Annotated[
+        bool,
+        typer.Option("--traceback", help="Of a fault of guestsim, print Python's traceback, too."),
+    ] = False,
 ) -> None:
-    """Boot real x86 firmware against a simulated xenstore ring, and own every interleaving."""
+    """What stands before the command."""
+    context.obj.traceback = show_traceback
     if version:
         print(f"guestsim {__version__}")
     elif context.invoked_subcommand is None:
         print(context.get_help())
 
 
-@app.command()
+@app.command(cls=Command)
 def check(
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Scenarios or folders.")],
+    context: typer.Context,
+    paths: PathsArgument,
     json: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Write the results as JSON.")
     ] = None,
@@ -108,30 +120,17 @@ def check(
         ),
     ] = None,
     jobs: JobsOption = None,
-    budget: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--budget",
-            metavar="LIMIT",
-            help="End each scenario after so many seconds (30s), or its search after so many "
-            "stored states (100000). What was cut short is inconclusive. May be given once for "
-            "each.",
-        ),
-    ] = None,
-    validate: Annotated[
-        int,
-        typer.Option(
-            min=0, metavar="N", help="Compare N random live executions with each search's record."
-        ),
-    ] = 0,
+    budget: BudgetOption = None,
+    validate: ValidateOption = 0,
     twice: Annotated[
         bool, typer.Option("--twice", help="Run every actor twice for each value, and compare.")
     ] = False,
     explorer: Annotated[
         ExplorerName,
         typer.Option(
+            metavar="compiled|reference",
             help="Who explores a search's states: the compiled explorer, or the slow and plain one "
-            "against which it is tested."
+            "against which it is tested.",
         ),
     ] = ExplorerName.COMPILED,
 ) -> None:
@@ -144,48 +143,46 @@ def check(
         explorer=explorer,
         twice=twice,
         validate=validate,
+        traceback=context.obj.traceback,
     )
-    results, scenarios = _load_all(paths)
+    plan = load_all(paths)
+    scenarios = [each for each in plan if isinstance(each, Scenario)]
     stages = {stage.name for scenario in scenarios for stage in scenario.boot.stages}
     unused = sorted(set(options.images) - stages)
     if unused:
         raise InputError(f"--image {unused[0]}: no scenario has a stage of that name")
-    results += _run_all(scenarios, options, jobs)
+    out = make_console(sys.stdout)
+    page = Page(
+        [(each.name if isinstance(each, Scenario) else each.scenario, each.title) for each in plan]
+    )
+    results = run_all(plan, options, jobs, lambda result: out.print(page.entry(result)))
     if json is not None:
         _write(json, check_json(results, __version__))
-    make_console(sys.stdout).print(summary(results))
-    raise typer.Exit(_status(results))
+    out.print(page.ending())
+    raise typer.Exit(status_of(results))
 
 
-@app.command()
+@app.command(cls=Command, short_help="Run known mistakes, and see that each is caught.")
 def mutants(
-    path: Annotated[
-        Path, typer.Argument(metavar="PATH", help="A scenario or a folder of them.")
-    ] = Path("scenarios/mutants"),
+    context: typer.Context,
+    path: MutantsArgument = Path("scenarios/mutants"),
     jobs: JobsOption = None,
 ) -> None:
     """Run scenarios of something wrong on purpose, and count those that are noticed."""
     scenarios = [scenario for file in find([path]) for scenario in load(file)]
     refuse_what_is_no_mutant(scenarios)
-    results = _run_all(scenarios, Options(), jobs)
+    results = run_all(scenarios, Options(traceback=context.obj.traceback), jobs)
     scored = score(results)
     make_console(sys.stdout).print(mutants_report(scored))
     missed = not all(mutant.caught for mutant in scored)
-    raise typer.Exit(_status(results) or (FAILED if missed else OK))
+    raise typer.Exit(status_of(results) or (FAILED if missed else OK))
 
 
-@app.command()
+@app.command(cls=Command)
 def run(
-    path: Annotated[Path, typer.Argument(metavar="FILE", help="A scenario, or FILE#VARIANT.")],
-    seed: Annotated[
-        int | None, typer.Option(min=0, help="The random execution with this seed.")
-    ] = None,
-    outcome: Annotated[
-        Outcome | None,
-        typer.Option(
-            help="An execution that ends so: of a search the simplest, of samples the first."
-        ),
-    ] = None,
+    path: ScenarioArgument,
+    seed: SeedOption = None,
+    outcome: OutcomeOption = None,
     fewer: Annotated[
         bool,
         typer.Option(
@@ -238,13 +235,13 @@ def run(
         raise InputError(f"{save}: not written: a run that was changed by hand cannot be replayed")
     if save is not None:
         save_schedule(schedule, scenario, save)
-    if result.outcome is None:
+    if result.outcome is None or interrupted():
         raise typer.Exit(INCONCLUSIVE)
 
 
-@app.command()
+@app.command(cls=Command)
 def replay(
-    path: Annotated[Path, typer.Argument(metavar="FILE", help="A *.schedule.json file.")],
+    path: ScheduleArgument,
     full: AllOption = False,
     console: ConsoleOption = False,
     image: ImageOption = None,
@@ -268,7 +265,7 @@ def replay(
     _after(out, setup.guest.console, symbols.notices(setup.guest.notices), show=console)
 
 
-@app.command()
+@app.command(cls=Command, short_help="Be a xenstored on a Unix socket, until Ctrl-C.")
 def serve(
     socket: Annotated[
         Path,
@@ -293,18 +290,18 @@ def serve(
     from guestsim.serve import serve as serve_clients
 
     say = _ignore if quiet else _say
-    tell = _ignore if quiet else partial(print, flush=True)
+    tell = _ignore if quiet else _teller("nothing more is printed")
 
     def ready(listener: Listener) -> None:
         if listener.took_over:
             say(f"{listener.path}: nobody listened on the socket that was there; replaced")
         tell(f"ready: export XENSTORED_PATH={listener.path.absolute()}")
 
-    hub = new_hub(store, partial(print, flush=True) if trace else None)
+    hub = new_hub(store, _teller("no more messages are shown") if trace else None)
     serve_clients(hub, socket, ready=ready, say=say)
 
 
-@app.command()
+@app.command(cls=Command)
 def images() -> None:
     """List the built-in firmware images."""
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
@@ -315,60 +312,18 @@ def images() -> None:
     make_console(sys.stdout).print(table)
 
 
-@app.command(name="schema")
+@app.command(name="schema", cls=Command)
 def print_schema() -> None:
     """Print the JSON Schema of scenario files, for editors."""
     sys.stdout.write(msgspec.json.format(msgspec.json.encode(schema())).decode() + "\n")
 
 
 def main() -> None:
-    """Entry point: runs the command line and turns errors into one line and an exit status."""
-    try:
-        status = app(standalone_mode=False)
-    except InternalError as error:
-        status = _complain(error, OUR_FAULT)
-    except StoppedError as error:
-        status = _complain(error, INCONCLUSIVE)
-    except (GuestsimError, TyperException) as error:
-        status = _complain(error, WRONG_INPUT)
-    except KeyboardInterrupt:
-        status = TYPER_INTERRUPTED
-    if status == TYPER_INTERRUPTED:
-        print("guestsim: interrupted: incomplete", file=sys.stderr)
-        status = INCONCLUSIVE
-    sys.exit(status if isinstance(status, int) else OK)
-
-
-def _load_all(paths: list[Path]) -> tuple[list[Result], list[Scenario]]:
-    """The scenarios, and a result for each file that is none: the others still run."""
-    results: list[Result] = []
-    scenarios: list[Scenario] = []
-    for path in find(paths):
-        try:
-            scenarios.extend(load(path))
-        except InputError as error:
-            _complain(error, WRONG_INPUT)
-            results.append(Result(str(path), "", Verdict.ERROR, None, {}, {}, str(error)))
-    return results, scenarios
-
-
-def _run_all(scenarios: list[Scenario], options: Options, jobs: int | None) -> list[Result]:
-    """Check them, on `jobs` cores (None: all there are), with live progress."""
-    results: list[Result] = []
-    cores = jobs or len(os.sched_getaffinity(0))
-    with live_progress([scenario.name for scenario in scenarios]) as shown:
-        for number, result in enumerate(check_all(scenarios, options, cores, shown.report)):
-            shown.done(number)
-            if result.verdict is Verdict.ERROR:
-                shown.complain(f"guestsim: {result.error}")
-            results.append(result)
-    return results
-
-
-def _complain(error: GuestsimError | TyperException, status: int) -> int:
-    text = error.format_message() if isinstance(error, TyperException) else str(error)
-    print(f"guestsim: {' '.join(text.split())}", file=sys.stderr)
-    return status
+    """Entry point: runs the command line, and turns whatever ends it into an exit status."""
+    prepare_streams()
+    raised()
+    wishes = Wishes()
+    sys.exit(ended(lambda: app(obj=wishes, standalone_mode=False), wishes))
 
 
 def _visits(socket: Path | None, stop_at: str | None) -> AbstractContextManager[Visit | None]:
@@ -382,6 +337,22 @@ def _visits(socket: Path | None, stop_at: str | None) -> AbstractContextManager[
 
 def _say(line: str) -> None:
     print(f"guestsim: {line}", file=sys.stderr)
+
+
+def _teller(otherwise: str) -> Callable[[str], None]:
+    """Prints lines, as long as they can be: a server's clients do not care who reads them."""
+    can_print = True
+
+    def tell(line: str) -> None:
+        nonlocal can_print
+        if can_print:
+            try:
+                print(line, flush=True)
+            except OutputError as error:
+                can_print = False
+                _say(f"{error}; {otherwise}, the server goes on")
+
+    return tell
 
 
 def _ignore(_: str) -> None:
@@ -402,12 +373,3 @@ def _after(out: Console, console: str, notices: tuple[str, ...], *, show: bool) 
         out.print()
         out.print(Text("the guest's console:", style="dim"))
         out.print(Text(console.rstrip()))
-
-
-def _status(results: list[Result]) -> int:
-    verdicts = {result.verdict for result in results}
-    if Verdict.ERROR in verdicts:
-        return WRONG_INPUT
-    if Verdict.FAIL in verdicts:
-        return FAILED
-    return INCONCLUSIVE if Verdict.INCONCLUSIVE in verdicts else OK

@@ -8,22 +8,88 @@ from typing import Annotated
 import typer
 
 from guestsim.errors import InputError
+from guestsim.trace import Outcome
+from guestsim.trace.text import printable
 
 __all__ = [
     "AllOption",
+    "BudgetOption",
     "ConsoleOption",
     "DebugOption",
     "ImageOption",
     "JobsOption",
+    "MutantsArgument",
+    "OutcomeOption",
+    "PathsArgument",
     "SaveOption",
+    "ScenarioArgument",
+    "ScheduleArgument",
+    "SeedOption",
     "SocketOption",
     "SourceOption",
     "StopAtOption",
+    "ValidateOption",
     "WidthOption",
     "budget_of",
     "images_of",
 ]
 
+_LONGEST = 18
+"""Digits of a budget: what the explorer counts in has no more."""
+
+# Arguments are hidden from typer's help, and shown by `cli_command.Command`.
+PathsArgument = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="PATH",
+        hidden=True,
+        help="A scenario file, FILE#VARIANT, or a folder, in which *.toml are looked for, in "
+        "capitals as well; not in hidden folders, and neither hidden files nor pyproject.toml.",
+    ),
+]
+MutantsArgument = Annotated[
+    Path,
+    typer.Argument(
+        metavar="PATH",
+        hidden=True,
+        help="A scenario or a folder of them.  [default: scenarios/mutants]",
+    ),
+]
+ScenarioArgument = Annotated[
+    Path, typer.Argument(metavar="FILE", hidden=True, help="A scenario, or FILE#VARIANT.")
+]
+ScheduleArgument = Annotated[
+    Path, typer.Argument(metavar="FILE", hidden=True, help="A *.schedule.json file.")
+]
+BudgetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--budget",
+        metavar="LIMIT",
+        help="End each scenario after so many seconds (30s), or its search after so many stored "
+        "states (100000). What was cut short is inconclusive. May be given once for each.",
+    ),
+]
+ValidateOption = Annotated[
+    int,
+    typer.Option(
+        min=0, metavar="N", help="Compare N random live executions with each search's record."
+    ),
+]
+SeedOption = Annotated[
+    int | None,
+    typer.Option(
+        min=0, max=(1 << 32) - 1, metavar="N", help="The random execution with this seed."
+    ),
+]
+OutcomeOption = Annotated[
+    Outcome | None,
+    typer.Option(
+        metavar="OUTCOME",
+        help=f"An execution that ends so ({', '.join(Outcome)}): of a search the simplest, of "
+        "samples the first.",
+    ),
+]
 ImageOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -55,11 +121,23 @@ ConsoleOption = Annotated[
 ]
 JobsOption = Annotated[
     int | None,
-    typer.Option("-j", "--jobs", min=1, help="Processes; default: one for each core."),
+    typer.Option(
+        "-j",
+        "--jobs",
+        min=1,
+        max=256,
+        metavar="N",
+        help="Scenarios at the same time; default: one for each core.",
+    ),
 ]
 WidthOption = Annotated[
     int | None,
-    typer.Option(min=40, help="Columns to print; default: the terminal's, 120 in a pipe."),
+    typer.Option(
+        min=40,
+        max=1000,
+        metavar="COLUMNS",
+        help="Columns to print; default: the terminal's, 120 in a pipe.",
+    ),
 ]
 SaveOption = Annotated[
     Path | None,
@@ -90,8 +168,12 @@ def budget_of(limits: list[str] | None, unit: str) -> int | None:
     found = None
     for limit in limits or ():
         number = limit.removesuffix("s")
-        if not (number.isascii() and number.isdecimal() and int(number)):
-            raise InputError(f"--budget {limit}: write seconds (30s) or states (100000)")
+        digits = number.isascii() and number.isdecimal() and len(number) <= _LONGEST
+        if not (digits and int(number)):
+            raise InputError(
+                f"--budget {printable(limit)}: write seconds (30s) or states (100000), at most "
+                f"{_LONGEST} digits"
+            )
         if limit == number + unit:
             found = int(number)
     return found
@@ -103,6 +185,6 @@ def images_of(options: list[str] | None) -> dict[str, Path]:
     for option in options or ():
         name, equals, path = option.partition("=")
         if not (name and equals and path):
-            raise InputError(f"--image {option}: write NAME=PATH")
+            raise InputError(f"--image {printable(option)}: write NAME=PATH")
         images[name] = Path(path)
     return images

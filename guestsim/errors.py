@@ -6,6 +6,9 @@ A guest that misbehaves is not here: that is an outcome of an execution
 
 from __future__ import annotations
 
+import traceback
+from pathlib import Path
+
 __all__ = [
     "GuestsimError",
     "InputError",
@@ -13,8 +16,11 @@ __all__ = [
     "MissingFileError",
     "MissingImageError",
     "NoMemoryError",
+    "OutputError",
+    "ReaderGoneError",
     "ReplayError",
     "StoppedError",
+    "blame",
 ]
 
 
@@ -53,3 +59,29 @@ class StoppedError(GuestsimError):
 
     def __init__(self, why: str = "stopped: the time is used up") -> None:
         super().__init__(why)
+
+
+class OutputError(GuestsimError):
+    """Standard output cannot be written: the disk is full, or it is closed. Exit status 2."""
+
+
+class ReaderGoneError(OutputError):
+    """Nobody reads standard output any more (`| head -1`). We die of SIGPIPE, as others do."""
+
+
+def blame(error: BaseException) -> str:
+    """One line for an error of ours: what an `InternalError` says; of any other exception what it
+    is, where it comes from, and whom to tell."""
+    if isinstance(error, InternalError):
+        return str(error)
+    what = "".join(traceback.format_exception_only(error))
+    ours = [
+        f"{Path(frame.filename).name}:{frame.lineno}"
+        for frame in traceback.extract_tb(error.__traceback__)
+        if Path(frame.filename).is_relative_to(Path(__file__).parent)
+    ]
+    where = f" at {ours[-1]}" if ours else ""
+    return (
+        f"a fault of guestsim: {' '.join(what.split())}{where}; "
+        "please report it with the scenario and this line"
+    )

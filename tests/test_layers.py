@@ -30,8 +30,15 @@ MAY_IMPORT = {
         "errors", "files", "abi", "trace", "xenstore", "daemon", "machine", "rules", "execute",
         "record", "search", "scenario", "report", "serve",
     },
-    "cli_options": {"errors"},
-    "cli": {"cli_options", "runner", "serve", "report", "scenario", "files", "errors", "trace"},
+    "cli_options": {"errors", "trace"},
+    "cli_command": set[str](),
+    "cli_streams": {"errors"},
+    "cli_end": {"cli_command", "runner", "errors", "trace"},
+    "cli_checks": {"cli_end", "runner", "report", "scenario", "errors", "trace"},
+    "cli": {
+        "cli_options", "cli_command", "cli_streams", "cli_end", "cli_checks", "runner", "serve",
+        "report", "scenario", "files", "errors", "trace",
+    },
     "__main__": {"cli"},
 }  # fmt: skip
 
@@ -39,7 +46,7 @@ ONLY_IN = {
     "capstone": "machine",
     "unicorn": "machine",
     "elftools": "machine",
-    "typer": ("cli", "cli_options"),
+    "typer": ("cli", "cli_options", "cli_command", "cli_end"),
     "rich": ("report", "cli"),
     "tree_sitter": "scenario",
     "tree_sitter_toml": "scenario",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
@@ -30,4 +31,16 @@ def check_json(results: Sequence[Result], version: str) -> bytes:
     by name.
     """
     report = Report(FORMAT_VERSION, version, tuple(results))
-    return msgspec.json.format(msgspec.json.encode(report, order="deterministic")) + b"\n"
+    plain = _spelled(msgspec.to_builtins(report, order="deterministic"))
+    return msgspec.json.format(msgspec.json.encode(plain)) + b"\n"
+
+
+def _spelled(value: Any) -> Any:
+    r"""The same in what UTF-8 has: a file name may be of other bytes, written `\udcff`."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, dict):
+        return {_spelled(key): _spelled(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_spelled(item) for item in value]
+    return value

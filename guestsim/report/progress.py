@@ -64,6 +64,15 @@ class LiveProgress:
         if number in self._tasks:
             self._progress.remove_task(self._tasks.pop(number))
 
+    @contextmanager
+    def set_aside(self) -> Iterator[None]:
+        """While the block prints where the lines may stand."""
+        self._progress.stop()
+        try:
+            yield
+        finally:
+            self._progress.start()
+
     def complain(self, line: str) -> None:
         """One line of error, above the progress."""
         self._progress.console.print(Text(line), soft_wrap=True)
@@ -83,5 +92,7 @@ def live_progress(names: Sequence[str]) -> Iterator[LiveProgress]:
         console=console,
         transient=True,
         disable=not moves,
+        redirect_stdout=False,
+        redirect_stderr=False,
     ) as progress:
         yield LiveProgress(progress, names)

@@ -1,9 +1,11 @@
-"""What `guestsim check` prints: a line per scenario, what failed, and the count."""
+"""What `guestsim check` prints: a line per scenario as it comes, what failed, and the count."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import NamedTuple
 
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
@@ -13,7 +15,7 @@ from guestsim.report.text import asciify
 from guestsim.trace.results import Result, Verdict
 from guestsim.trace.text import escaped
 
-__all__ = ["Summary", "closing_line", "summary"]
+__all__ = ["Page", "closing_line"]
 
 _STYLES = {
     Verdict.PASS: "green",
@@ -23,16 +25,9 @@ _STYLES = {
     Verdict.SKIP: "cyan",
 }
 _GAP = "  "
-
-
-def summary(results: Sequence[Result]) -> RenderableType:
-    """The report of a check, in the order of `results`.
-
-    Each scenario has one entry: verdict, name, title, outcomes found, and last the seconds; below
-    it, what failed. Why scenarios were skipped, and what is to be said of the guests, stands below
-    them all. The last line counts; a skipped one is never passed.
-    """
-    return Summary(results)
+_VERDICT = max(len(verdict) for verdict in Verdict)
+_SECONDS = len("1234.56 s")
+_FOUND = len("connected, refused, corrupted, hung, crashed (complete)")
 
 
 def closing_line(results: Sequence[Result]) -> str:
@@ -49,65 +44,105 @@ def closing_line(results: Sequence[Result]) -> str:
     return f"{text}, {errors} error{'s' if errors > 1 else ''}" if errors else text
 
 
-class Summary:
-    """The entries and the closing line. ASCII only where the encoding asks it."""
+class Page:
+    """Printed from top to bottom while the results come. ASCII only where the encoding asks it.
 
-    def __init__(self, results: Sequence[Result]) -> None:
-        self.results = tuple(results)
-        self.names = _names([result.scenario for result in results])
+    `scenarios`: name and title of each, in the order in which their results will come. They give
+    the widths of the columns, which stay as they are whatever comes.
+    """
 
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """One `Text` per line."""
-        spell = asciify if options.ascii_only else str
-        columns = [[spell(cell) for cell in _cells(*entry)] for entry in self._entries()]
-        widths = [max((cell_len(row[at]) for row in columns), default=0) for at in range(5)]
-        fixed = widths[0] + widths[4] + len(_GAP) * 4
-        room = max(options.max_width - fixed, 12)
-        widths[3] = min(widths[3], room // 3)
-        widths[1] = min(widths[1], room * 9 // 20)
-        widths[2] = min(widths[2], room - widths[1] - widths[3])
-        for result, row in zip(self.results, columns, strict=True):
-            styles = [_STYLES[result.verdict], "bold", "", "", "dim"]
-            cells = [Text(text, style=style) for text, style in zip(row, styles, strict=True)]
-            yield from _line(console, cells, widths)
-            indent = widths[0] + len(_GAP)
-            for sign, text, style in _remarks(result):
-                remark = Text(spell(f"{sign} {text}"), style=style)
-                for at, part in enumerate(_wrap(console, remark, options.max_width - indent - 2)):
-                    yield Text(" " * (indent + (2 if at else 0))) + part
+    def __init__(self, scenarios: Sequence[tuple[str, str]]) -> None:
+        self._names = _names([name for name, _ in scenarios])
+        self._titles = [escaped(title) for _, title in scenarios]
+        self._results: list[Result] = []
+
+    def entry(self, result: Result) -> RenderableType:
+        """The entry of the next scenario: verdict, name, title, outcomes found, and last the
+        seconds; below it, what failed."""
+        name = self._names[len(self._results)]
+        self._results.append(result)
+        return _Lines(partial(self._entry, result, name))
+
+    def ending(self) -> RenderableType:
+        """Below all entries: why scenarios were skipped, what is to be said of the guests, and the
+        count."""
+        return _Lines(self._ending)
+
+    def _entry(self, result: Result, name: str, paper: _Paper) -> _Texts:
+        row = [paper.spell(cell) for cell in _cells(result, name)]
+        widths = self._widths(paper)
+        styles = [_STYLES[result.verdict], "bold", "", "", "dim"]
+        cells = [Text(text, style=style) for text, style in zip(row, styles, strict=True)]
+        yield from _line(paper.console, cells, widths)
+        indent = widths[0] + len(_GAP)
+        for sign, text, style in _remarks(result):
+            remark = Text(paper.spell(f"{sign} {text}"), style=style)
+            for at, part in enumerate(_wrap(paper.console, remark, paper.width - indent - 2)):
+                yield Text(" " * (indent + (2 if at else 0))) + part
+
+    def _widths(self, paper: _Paper) -> list[int]:
+        room = max(paper.width - _VERDICT - _SECONDS - len(_GAP) * 4, 12)
+        name, title = (
+            max((cell_len(paper.spell(cell)) for cell in cells), default=0)
+            for cells in (self._names, self._titles)
+        )
+        name = min(name, room * 9 // 20)
+        title = min(title, room - name - room // 3)
+        return [_VERDICT, name, title, min(room - name - title, _FOUND), _SECONDS]
+
+    def _ending(self, paper: _Paper) -> _Texts:
         skipped = ((f"{n} skipped: {why}", Verdict.SKIP) for why, n in self._skipped().items())
         notices = ((text, None) for text in self._notices())
         for said, verdict in (*skipped, *notices):
             style = "dim" if verdict is None else _STYLES[verdict]
-            remark = Text(spell(f"· {said}"), style=style)
-            for at, part in enumerate(_wrap(console, remark, options.max_width - 2)):
+            remark = Text(paper.spell(f"· {said}"), style=style)
+            for at, part in enumerate(_wrap(paper.console, remark, paper.width - 2)):
                 yield Text("  " if at else "") + part
-        if self.results:
+        if self._results:
             yield Text()
-        bad = any(r.verdict in (Verdict.FAIL, Verdict.ERROR) for r in self.results)
-        open_ = any(r.verdict is Verdict.INCONCLUSIVE for r in self.results)
+        bad = any(r.verdict in (Verdict.FAIL, Verdict.ERROR) for r in self._results)
+        open_ = any(r.verdict is Verdict.INCONCLUSIVE for r in self._results)
         style = "bold red" if bad else "bold yellow" if open_ else "bold green"
-        yield Text(closing_line(self.results), style=style)
+        yield Text(closing_line(self._results), style=style)
 
     def _skipped(self) -> Counter[str]:
         """Why scenarios were skipped: once for all that have the same reason."""
         return Counter(
             escaped((result.error or "").removeprefix(f"{result.scenario}: "))
-            for result in self.results
+            for result in self._results
             if result.verdict is Verdict.SKIP
         )
 
     def _notices(self) -> Iterator[str]:
         """What is to be said of the guests: once, with the scenarios that it holds for."""
         about: dict[str, list[str]] = {}
-        for result, name in self._entries():
+        for result, name in zip(self._results, self._names, strict=False):
             for notice in result.notices:
                 about.setdefault(escaped(notice), []).append(name)
         for notice, (first, *more) in about.items():
             yield f"{first}{f' and {len(more)} more' if more else ''}: {notice}"
 
-    def _entries(self) -> Iterator[tuple[Result, str]]:
-        return zip(self.results, self.names, strict=True)
+
+_Texts = Iterator[Text]
+
+
+class _Paper(NamedTuple):
+    """What is printed on."""
+
+    console: Console
+    width: int
+    spell: Callable[[str], str]
+
+
+class _Lines:
+    """Something printed line by line."""
+
+    def __init__(self, lines: Callable[[_Paper], _Texts]) -> None:
+        self._lines = lines
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        spell = asciify if options.ascii_only else str
+        yield from self._lines(_Paper(console, options.max_width, spell))
 
 
 def _names(paths: Sequence[str]) -> list[str]:

@@ -2,35 +2,29 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+import traceback
+from collections.abc import Callable, Generator, Sequence
 from functools import partial
-from queue import Empty
-from typing import Any
 
 import msgspec
 
-from guestsim.errors import InputError, MissingImageError, StoppedError
+from guestsim.errors import InputError, MissingImageError, StoppedError, blame
 from guestsim.runner.control import Options, Progress, Report
-from guestsim.runner.interrupt import INTERRUPTED, Note, listen, requested
+from guestsim.runner.interrupt import INTERRUPTED, listening, requested
 from guestsim.runner.sampled import check_by_samples
 from guestsim.runner.searched import check_by_search
 from guestsim.runner.setup import set_up
 from guestsim.runner.strategy import SAMPLED
 from guestsim.runner.symbolize import Symbolizer
+from guestsim.runner.workers import Died, in_processes
 from guestsim.scenario import Scenario
 from guestsim.scenario import Strategy as StrategyName
-from guestsim.trace.results import Result, Verdict
+from guestsim.trace.results import Fault, Result, Verdict
 
 __all__ = ["Reporter", "check", "check_all"]
 
 Reporter = Callable[[int, Report], None]
 """Called with the number of a scenario and how far it has come."""
-
-_POLL = 0.1
-"""Seconds between two looks at what the workers say."""
 
 
 def check(
@@ -62,29 +56,22 @@ def check_all(
     options: Options,
     jobs: int,
     report: Reporter,
-) -> Iterator[Result]:
-    """The results of `check`, in order, each as soon as it is there.
+) -> Generator[Result, None, None]:
+    """The results of `check`, in order, each as soon as it and all before it are there.
 
-    With `jobs` over 1, in that many processes. An InputError becomes a result. After Ctrl-C,
-    searches under way give what they know, and the others are inconclusive.
+    With `jobs` over 1, each scenario in a process of its own, so many at the same time. Any error
+    is the result of its scenario alone. After Ctrl-C, SIGTERM or SIGHUP, searches under way give
+    what they know, and the others are inconclusive.
     """
-    if jobs < 2 or len(scenarios) < 2:
-        listen(threading.Event())
-        for number, scenario in enumerate(scenarios):
-            yield _checked(scenario, options, partial(report, number))
-        return
-    context = multiprocessing.get_context("fork")
-    channel, note = context.Queue(), context.Event()
-    listen(note)
-    count = min(jobs, len(scenarios))
-    with ProcessPoolExecutor(count, context, _begin, (channel, note)) as pool:
-        futures = [
-            pool.submit(_work, number, scenario, options)
-            for number, scenario in enumerate(scenarios)
-        ]
-        for future in futures:
-            _wait(future, channel, report)
-            yield future.result()
+    with listening():
+        if jobs < 2 or len(scenarios) < 2:
+            for number, scenario in enumerate(scenarios):
+                yield _checked(scenario, options, partial(report, number))
+            return
+        pieces = [partial(_checked, scenario, options) for scenario in scenarios]
+        results = in_processes(pieces, jobs, report)
+        for scenario, result in zip(scenarios, results, strict=True):
+            yield _error(scenario, result) if isinstance(result, Died) else result
 
 
 def _checked(scenario: Scenario, options: Options, progress: Progress) -> Result:
@@ -93,7 +80,21 @@ def _checked(scenario: Scenario, options: Options, progress: Progress) -> Result
     try:
         return check(scenario, options, progress)
     except InputError as error:
-        return Result(scenario.name, scenario.title, Verdict.ERROR, None, {}, {}, str(error))
+        return _error(scenario, error)
+    except Exception as error:
+        # Whatever it is: a fault of ours, which says nothing about the other scenarios. It is told,
+        # and ends in exit status 4. Besides this there is one such place: the top of the program.
+        if options.traceback:
+            traceback.print_exception(error)
+        return _error(scenario, error)
+
+
+def _error(scenario: Scenario, error: Exception | Died) -> Result:
+    fault = Fault.INPUT if isinstance(error, InputError) else Fault.GUESTSIM
+    text = str(error)
+    if fault is Fault.GUESTSIM:
+        text = f"{scenario.name}: {error if isinstance(error, Died) else blame(error)}"
+    return Result(scenario.name, scenario.title, Verdict.ERROR, None, {}, {}, text, fault=fault)
 
 
 def _unknown(scenario: Scenario, why: str) -> Result:
@@ -108,26 +109,3 @@ def _unknown(scenario: Scenario, why: str) -> Result:
         None,
         (why,),
     )
-
-
-_channel: Any = None
-"""Of a worker process: where it reports to."""
-
-
-def _begin(channel: Any, note: Note) -> None:
-    global _channel  # noqa: PLW0603 (the only way to give a pool's process something)
-    _channel = channel
-    listen(note, worker=True)
-
-
-def _work(number: int, scenario: Scenario, options: Options) -> Result:
-    return _checked(scenario, options, lambda state: _channel.put((number, state)))
-
-
-def _wait(future: Future[Result], channel: Any, report: Reporter) -> None:
-    while not future.done():
-        try:
-            number, state = channel.get(timeout=_POLL)
-        except Empty:
-            continue
-        report(number, state)

@@ -1,80 +1,141 @@
-"""Ctrl-C and SIGTERM as a request: what is under way ends soon, and says what it knows.
+"""Ctrl-C, SIGTERM and SIGHUP as a request: what is under way ends soon, and says what it knows.
 
 A KeyboardInterrupt can be raised anywhere, also inside a callback from Unicorn, where nobody can
-catch it. So the first signal only leaves a note; the second one does what it usually does.
+catch it. So the first signal only leaves a note. After it, another Ctrl-C is a KeyboardInterrupt
+again, and SIGTERM and SIGHUP end the process at once.
 """
 
 from __future__ import annotations
 
+import mmap
 import signal
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any, NoReturn
 
 from guestsim.errors import StoppedError
 
-__all__ = ["INTERRUPTED", "Deadline", "Note", "listen", "listening", "requested"]
+__all__ = [
+    "INTERRUPTED",
+    "Deadline",
+    "Note",
+    "by",
+    "interrupted",
+    "leave_it_to_the_parent",
+    "listening",
+    "raised",
+    "requested",
+]
 
 INTERRUPTED = "interrupted"
 """Why a search is incomplete after Ctrl-C."""
 
-
-class Note(Protocol):
-    """`threading.Event`, or `multiprocessing.Event` where several processes share it."""
-
-    def set(self) -> None:
-        """Leave the note."""
-
-    def is_set(self) -> bool:
-        """Whether it was left."""
-
-
-_note: Note | None = None
-
-
 _GRACE = 0.4
 """Seconds after the end of the time in which what was found is shown."""
 
-
-def listen(note: Note, *, worker: bool = False) -> None:
-    """From now on, Ctrl-C leaves `note`, and so does SIGTERM but in a `worker`, whose pool ends it
-    by that. For the main thread of a process."""
-    global _note  # noqa: PLW0603 (signals are the process's, and so is this)
-    _note = note
-
-    def leave(_signal: int, _frame: Any) -> None:
-        note.set()
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-    signal.signal(signal.SIGINT, leave)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL if worker else leave)
+_OTHERS = signal.SIGTERM, signal.SIGHUP
 
 
-@contextmanager
-def listening() -> Iterator[None]:
-    """`listen` as long as the block runs, for the main thread. A StoppedError says why."""
-    global _note  # noqa: PLW0603 (see there)
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    before = _note
-    listen(threading.Event())
-    try:
-        yield
-    except StoppedError:
-        if requested():
-            raise StoppedError(INTERRUPTED) from None
-        raise
-    finally:
-        _note = before
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
+class Note:
+    """Left once, and seen by this process and those that it forks from then on.
+
+    One byte of shared memory, and no lock: a signal handler may leave it whatever it interrupts.
+    """
+
+    def __init__(self) -> None:
+        self._page = mmap.mmap(-1, 1)
+
+    def set(self) -> None:
+        """Leave the note."""
+        self._page[0] = 1
+
+    def is_set(self) -> bool:
+        """Whether it was left."""
+        return self._page[0] != 0
+
+
+_note: Note | None = None
+_by: signal.Signals | None = None
 
 
 def requested() -> bool:
     """Whether somebody has asked to end."""
     return _note is not None and _note.is_set()
+
+
+def interrupted() -> bool:
+    """Whether somebody has asked since the last `listening` began."""
+    return _by is not None
+
+
+def by() -> str:
+    """Who asked: " by SIGTERM"; nothing for Ctrl-C."""
+    return "" if _by in (None, signal.SIGINT) else f" by {signal.Signals(_by).name}"
+
+
+def raised() -> None:
+    """From now on, SIGTERM and SIGHUP are a KeyboardInterrupt, as Ctrl-C is: what was opened is
+    closed, and what was made is removed. For the main thread of a process."""
+
+    def interrupt(number: int, _frame: Any) -> NoReturn:
+        global _by  # noqa: PLW0603 (signals are the process's, and so is this)
+        _by = signal.Signals(number)
+        raise KeyboardInterrupt
+
+    _handle(_OTHERS, interrupt)
+
+
+@contextmanager
+def listening(note: Note | None = None) -> Iterator[None]:
+    """While the block runs, the first of these signals leaves `note`. For the main thread of a
+    process. A StoppedError says that it was."""
+    global _note, _by  # noqa: PLW0603
+    outer, _by = _note, None
+    note = _note = note or Note()
+
+    def leave(number: int, _frame: Any) -> None:
+        global _by  # noqa: PLW0603
+        _by = signal.Signals(number)
+        note.set()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        _handle(_OTHERS, signal.SIG_DFL)
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, *_OTHERS)}
+    signal.signal(signal.SIGINT, leave)
+    _handle(_OTHERS, leave)
+    try:
+        yield
+    except StoppedError:
+        if note.is_set():
+            raise StoppedError(INTERRUPTED) from None
+        raise
+    finally:
+        _note = outer
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def leave_it_to_the_parent() -> None:
+    """In a forked process: signals that a terminal sends to all of us only leave the note, which
+    the parent shares. SIGTERM is meant for this process alone, and ends it."""
+
+    def leave(number: int, _frame: Any) -> None:
+        if _note is not None:
+            _note.set()
+        # The parent decides what a second one means, and kills us.
+        signal.signal(number, signal.SIG_IGN)
+
+    signal.signal(signal.SIGINT, leave)
+    _handle((signal.SIGHUP,), leave)
+    _handle((signal.SIGTERM,), signal.SIG_DFL)
+
+
+def _handle(numbers: tuple[signal.Signals, ...], handler: Any) -> None:
+    for number in numbers:
+        # Whoever ignores it for us (nohup) is obeyed.
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, handler)
 
 
 class Deadline:

@@ -61,6 +61,11 @@ def save_schedule(schedule: Schedule, scenario: Scenario, path: Path) -> None:
     variant = "" if scenario.variant is None else f"#{scenario.variant}"
     relative = os.path.relpath(scenario.path.resolve(), path.resolve().parent) + variant
     try:
+        relative.encode()
+    except UnicodeEncodeError:
+        what = "the name of its scenario is not UTF-8"
+        raise InputError(f"{path}: cannot write the schedule: {what}") from None
+    try:
         path.parent.mkdir(exist_ok=True)
     except OSError as error:
         raise InputError(f"{path}: cannot write the schedule: {error.strerror}") from None

@@ -27,6 +27,8 @@ from guestsim.trace.text import escaped, printable, quoted
 __all__ = ["find", "load", "load_one", "read_toml"]
 
 _POSITION = re.compile(r" \(at line (\d+), column (\d+)\)$")
+_NO_SCENARIO = "pyproject.toml"
+"""Lies where people keep scenarios, and is none."""
 _SECTIONS = Sections.__struct_fields__
 _SMALL = 16 << 10
 """Characters in which no key can be so deep that it takes long."""
@@ -74,11 +76,12 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def find(paths: Iterable[Path]) -> list[Path]:
-    """The scenario files that `paths` mean: files as they are, folders searched for `*.toml`.
+    """The scenario files that `paths` mean: files as they are, folders searched for `*.toml`, in
+    capitals as well.
 
-    In the order of `paths`, those of a folder sorted, each file once. Hidden files and folders
-    inside a folder are passed over. InputError: no paths, a path that is not there, or a folder
-    without scenarios.
+    In the order of `paths`, those of a folder sorted, each file once. Inside a folder, hidden files
+    and folders are passed over, and `pyproject.toml`. InputError: no paths, a path that is not
+    there, or a folder without scenarios.
     """
     found: dict[tuple[Path, str | None], Path] = {}
     empty = True
@@ -86,13 +89,13 @@ def find(paths: Iterable[Path]) -> list[Path]:
         empty = False
         file, variant = _split(path)
         if not _is_folder(file):
-            found.setdefault((file.resolve(), variant), path)
+            found.setdefault((_real(file), variant), path)
             continue
         inside = _inside(file)
         if not inside:
             raise _error(path, "no scenario (*.toml) in this folder")
         for scenario in inside:
-            found.setdefault((scenario.resolve(), None), scenario)
+            found.setdefault((_real(scenario), None), scenario)
     if empty:
         raise InputError("no scenario given: name a file or a folder")
     return list(found.values())
@@ -109,6 +112,11 @@ def _split(path: Path) -> tuple[Path, str | None]:
     if not hash_sign or not name or os.path.lexists(path):
         return path, None
     return path.with_name(name), variant
+
+
+def _real(path: Path) -> Path:
+    """Which file it is. Of links in a circle, which `load` refuses, the link itself."""
+    return Path(os.path.realpath(path))
 
 
 def _stat(path: Path) -> os.stat_result:
@@ -136,7 +144,7 @@ def _inside(folder: Path) -> list[Path]:
         found += [
             Path(parent, name)
             for name in files
-            if name.endswith(".toml") and not name.startswith(".")
+            if name.lower().endswith(".toml") and not name.startswith(".") and name != _NO_SCENARIO
         ]
     return sorted(found)
 

@@ -95,24 +95,24 @@ def new_hub(store: Path | None = None, trace: Say | None = None) -> Hub:
 
 
 def serve(hub: Hub, path: Path, *, ready: Callable[[Listener], None], say: Say) -> None:
-    """Serve `hub` at `path` until SIGINT or SIGTERM.
+    """Serve `hub` at `path` until SIGINT, SIGTERM or SIGHUP.
 
     `ready` is called when clients can connect. InputError where the socket cannot be made;
     InternalError, at the end, if guestsim made a mistake.
     """
-    with listen(path) as listener:
-        asyncio.run(_until_signal(hub, listener, ready, say))
+    asyncio.run(_until_signal(hub, path, ready, say))
 
 
-async def _until_signal(
-    hub: Hub, listener: Listener, ready: Callable[[Listener], None], say: Say
-) -> None:
+async def _until_signal(hub: Hub, path: Path, ready: Callable[[Listener], None], say: Say) -> None:
     loop = asyncio.get_running_loop()
     told = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, told.set)
-    async with Server(hub, listener, say) as server:
-        ready(listener)
-        await told.wait()
+    # Before there is a socket: from here on, none of them ends us in the middle of anything.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if number is signal.SIGINT or signal.getsignal(number) is not signal.SIG_IGN:
+            loop.add_signal_handler(number, told.set)
+    with listen(path) as listener:
+        async with Server(hub, listener, say) as server:
+            ready(listener)
+            await told.wait()
     if server.error is not None:
         raise InternalError(f"the server made a mistake: {server.error!r}") from server.error

@@ -10,6 +10,7 @@ from guestsim.trace.ops import End, Event, Outcome, Violation
 
 __all__ = [
     "Certificate",
+    "Fault",
     "Finding",
     "Mutant",
     "Result",
@@ -57,6 +58,13 @@ class Verdict(StrEnum):
     INCONCLUSIVE = "inconclusive"
     ERROR = "error"
     SKIP = "skip"
+
+
+class Fault(StrEnum):
+    """Whose fault an error is."""
+
+    INPUT = "input"
+    GUESTSIM = "guestsim"
 
 
 class Certificate(msgspec.Struct, frozen=True):
@@ -139,6 +147,8 @@ class Result(msgspec.Struct, frozen=True):
     notices: tuple[str, ...] = ()
     """What the guest asked for and the machine does not provide, and stages that did nothing: one
     clause each."""
+    fault: Fault | None = None
+    """Of an error: whose it is."""
 
 
 class Mutant(msgspec.Struct, frozen=True):

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from guestsim import cli
+from guestsim.cli_end import Wishes, ended
 from guestsim.execute.schedule import Schedule, load_schedule
 from guestsim.scenario import find, load
 
@@ -20,12 +21,10 @@ SCENARIOS = [
 HVMLOADER = os.environ.get("GUESTSIM_HVMLOADER", "")
 
 
-def guestsim(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
-    monkeypatch.setattr("sys.argv", ["guestsim", *map(str, arguments)])
-    with pytest.raises(SystemExit) as end:
-        cli.main()
-    assert isinstance(end.value.code, int)
-    return end.value.code
+def guestsim(*arguments: object) -> int:
+    wishes = Wishes()
+    words = [*map(str, arguments)]
+    return ended(lambda: cli.app(words, obj=wishes, standalone_mode=False), wishes)
 
 
 def turns(schedule: Schedule) -> list[str]:
@@ -38,14 +37,13 @@ def turns(schedule: Schedule) -> list[str]:
 
 
 def render_all(
-    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     folder: Path,
     *arguments: str,
 ) -> int:
     """Check a scenario, and replay all that it found; how many timelines there were."""
     out = folder / "out.json"
-    guestsim(monkeypatch, "check", *arguments, "--json", out, "-j1")
+    guestsim("check", *arguments, "--json", out, "-j1")
     (result,) = json.loads(out.read_text())["results"]
     found = {name for name, outcome in result["outcomes"].items() if outcome["found"]}
     schedules = sorted((folder / "out-witnesses").iterdir())
@@ -55,7 +53,7 @@ def render_all(
     for path in schedules:
         schedule = load_schedule(path)
         for width in (80, 120):
-            status = guestsim(monkeypatch, "replay", path, f"--width={width}", "--all", *images)
+            status = guestsim("replay", path, f"--width={width}", "--all", *images)
             said = capsys.readouterr()
             assert status == 0, f"{path.name}: {said.err}"
             wide = [line for line in said.out.splitlines() if len(line) > width]
@@ -68,17 +66,15 @@ def render_all(
 
 @pytest.mark.parametrize("name", SCENARIOS, ids=lambda name: name.rpartition("/")[2])
 def test_every_timeline_can_be_shown(
-    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     tmp_path: Path,
     name: str,
 ) -> None:
-    assert render_all(monkeypatch, capsys, tmp_path, name)
+    assert render_all(capsys, tmp_path, name)
 
 
 @pytest.mark.parametrize("variant", ["every-tso", "closing-sc"])
 def test_so_can_those_of_the_real_hvmloader(
-    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     tmp_path: Path,
     variant: str,
@@ -86,13 +82,11 @@ def test_so_can_those_of_the_real_hvmloader(
     if not HVMLOADER:
         pytest.skip("GUESTSIM_HVMLOADER names no hvmloader")
     name = f"{ROOT / 'scenarios/real/torn-reset.toml'}#{variant}"
-    assert render_all(monkeypatch, capsys, tmp_path, name, f"--image=hvmloader={HVMLOADER}")
+    assert render_all(capsys, tmp_path, name, f"--image=hvmloader={HVMLOADER}")
 
 
 @pytest.mark.parametrize("outcome", ["refused", "connected"])
-def test_run_shows_the_same(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], outcome: str
-) -> None:
+def test_run_shows_the_same(capsys: pytest.CaptureFixture[str], outcome: str) -> None:
     name = f"{ROOT / 'scenarios/torn-reset.toml'}#every-tso"
-    assert guestsim(monkeypatch, "run", name, "--outcome", outcome, "--width=80") == 0
+    assert guestsim("run", name, "--outcome", outcome, "--width=80") == 0
     assert f"\n{outcome}: " in capsys.readouterr().out

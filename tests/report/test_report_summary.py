@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 import json
+from itertools import pairwise
 
 import pytest
 from rich.cells import cell_len
 
 from guestsim.report.as_json import check_json
 from guestsim.report.console import make_console
-from guestsim.report.summary import closing_line, summary
+from guestsim.report.summary import Page, closing_line
 from guestsim.trace.results import Certificate, Finding, Result, RuleFinding, SearchStats, Verdict
 
 STATS = SearchStats("random", "sc", True, None, None, 200, 1.25)
@@ -59,7 +60,11 @@ RESULTS = (
 def text(results: tuple[Result, ...], width: int | None = None, encoding: str = "utf-8") -> str:
     raw = io.BytesIO()
     file = io.TextIOWrapper(raw, encoding=encoding, newline="\n")
-    make_console(file, width=width).print(summary(results))
+    console = make_console(file, width=width)
+    page = Page([(each.scenario, each.title) for each in results])
+    for each in results:
+        console.print(page.entry(each))
+    console.print(page.ending())
     file.flush()
     return raw.getvalue().decode(encoding)
 
@@ -68,9 +73,9 @@ def test_the_page() -> None:
     # The longest verdict makes the titles wrap; what failed stands under its scenario.
     page = text(RESULTS).split("\n")
     assert page[:2] == [
-        "pass          torn-reset       hvmloader wipes the ring while xenstored looks at   "
-        "refused, connected (200 runs)  1.25 s",
-        "                               it",
+        "pass          torn-reset       hvmloader wipes the ring while xenstored looks  "
+        "refused, connected (200 runs)      1.25 s",
+        "                               at it",
     ]
     assert page[2].startswith("fail          closing          hvmloader")
     assert page[4:7] == [
@@ -90,10 +95,25 @@ def test_the_page() -> None:
 
 
 def test_a_passed_scenario_takes_one_line() -> None:
-    assert text(RESULTS[:1]) == (
-        "pass  torn-reset  hvmloader wipes the ring while xenstored looks at it  "
-        "refused, connected (200 runs)  1.25 s\n\n1 passed, 0 failed, 0 skipped, 0 inconclusive\n"
+    one = result("scenarios/torn-reset.toml", Verdict.PASS, title="hvmloader wipes the ring")
+    assert text((one,)) == (
+        "pass          torn-reset  hvmloader wipes the ring  "
+        "refused, connected (200 runs)                               1.25 s\n\n"
+        "1 passed, 0 failed, 0 skipped, 0 inconclusive\n"
     )
+
+
+def test_an_entry_looks_the_same_whatever_comes_after_it() -> None:
+    def first(*results: Result) -> str:
+        console = make_console(file := io.StringIO(), width=100)
+        page = Page([(each.scenario, each.title) for each in RESULTS])
+        for each in results:
+            console.print(page.entry(each))
+        return file.getvalue()
+
+    pages = [first(*RESULTS[:count]) for count in range(1, len(RESULTS) + 1)]
+    for shorter, longer in pairwise(pages):
+        assert longer.startswith(shorter)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii"])

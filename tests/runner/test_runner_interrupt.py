@@ -5,8 +5,8 @@ from __future__ import annotations
 import importlib
 import os
 import signal
-import threading
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -19,16 +19,15 @@ SCENARIOS = Path(__file__).parent.parent.parent / "scenarios"
 
 
 @pytest.fixture
-def note(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
-    before = signal.getsignal(signal.SIGINT)
+def note(monkeypatch: pytest.MonkeyPatch) -> Iterator[interrupt.Note]:
     monkeypatch.setattr(interrupt, "_note", None)
-    made = threading.Event()
-    interrupt.listen(made)
-    yield made
-    signal.signal(signal.SIGINT, before)
+    monkeypatch.setattr(interrupt, "_by", None)
+    made = interrupt.Note()
+    with interrupt.listening(made):
+        yield made
 
 
-def test_the_first_leaves_a_note_and_the_second_interrupts(note: threading.Event) -> None:
+def test_the_first_leaves_a_note_and_the_second_interrupts(note: interrupt.Note) -> None:
     assert not interrupt.requested()
     os.kill(os.getpid(), signal.SIGINT)
     assert interrupt.requested()
@@ -37,7 +36,7 @@ def test_the_first_leaves_a_note_and_the_second_interrupts(note: threading.Event
         os.kill(os.getpid(), signal.SIGINT)
 
 
-def test_a_search_under_way_tells_what_it_knows(note: threading.Event) -> None:
+def test_a_search_under_way_tells_what_it_knows(note: interrupt.Note) -> None:
     note.set()
     result = check(load_one(SCENARIOS / "torn-reset.toml#every-sc"))
     assert result.verdict is Verdict.INCONCLUSIVE
@@ -46,7 +45,7 @@ def test_a_search_under_way_tells_what_it_knows(note: threading.Event) -> None:
     assert not result.search.complete
 
 
-def test_samples_stop_between_two_executions(note: threading.Event, tmp_path: Path) -> None:
+def test_samples_stop_between_two_executions(note: interrupt.Note, tmp_path: Path) -> None:
     path = tmp_path / "s.toml"
     path.write_text(
         'title = "t"\n[boot]\nchain = ["frontend"]\n[search]\nstrategy = "random"\n'
@@ -58,11 +57,11 @@ def test_samples_stop_between_two_executions(note: threading.Event, tmp_path: Pa
 
 
 def test_what_has_not_begun_does_not_begin(
-    note: threading.Event, monkeypatch: pytest.MonkeyPatch
+    note: interrupt.Note, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     note.set()
     module = importlib.import_module("guestsim.runner.check")
-    monkeypatch.setattr(module, "listen", lambda _: None)
+    monkeypatch.setattr(module, "listening", nullcontext)
     scenarios = [load_one(SCENARIOS / "torn-reset.toml#legacy")]
     (result,) = check_all(scenarios, Options(), 1, lambda *_: None)
     assert result.verdict is Verdict.INCONCLUSIVE

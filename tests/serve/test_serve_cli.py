@@ -29,6 +29,8 @@ def running(folder: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
         text=True,
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
+        # Whoever runs the tests may ignore it.
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # noqa: PLW1509
     )
     try:
         yield program
@@ -42,7 +44,7 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_it_says_where_it_is_and_ends_cleanly(tmp_path: Path, number: signal.Signals) -> None:
     with running(tmp_path) as program:
         assert program.stdout is not None
@@ -93,16 +95,88 @@ def test_trace_and_store(tmp_path: Path) -> None:
 
 
 def test_a_socket_that_a_killed_server_left_is_replaced(tmp_path: Path) -> None:
+    # That it is ready is what it says, not that somebody could connect: it listens before that.
     with running(tmp_path) as program:
-        connected(tmp_path, program).close()
+        assert program.stdout is not None
+        assert program.stdout.readline().startswith("ready: ")
         program.kill()
         program.wait(20)
     assert (tmp_path / "s").exists()
     with running(tmp_path) as program:
-        connected(tmp_path, program).close()
+        assert program.stdout is not None
+        assert program.stdout.readline().startswith("ready: ")
         program.terminate()
         _, error = program.communicate(timeout=20)
         assert error == "guestsim: s: nobody listened on the socket that was there; replaced\n"
+        assert program.returncode == 0
+    assert not (tmp_path / "s").exists()
+
+
+def test_a_signal_while_it_gets_ready_leaves_no_socket_and_is_not_silent(tmp_path: Path) -> None:
+    code = """
+import os, signal
+from guestsim.serve import Server
+before = Server.__aenter__
+def enter(self):
+    assert os.path.exists("s")
+    os.kill(os.getpid(), signal.SIGTERM)
+    return before(self)
+Server.__aenter__ = enter
+from guestsim.cli import main
+main()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, "serve", "--socket", "s"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("ready: ")
+    assert not (tmp_path / "s").exists()
+
+
+def test_a_trace_that_nobody_reads_any_more_is_no_client_s_business(tmp_path: Path) -> None:
+    with running(tmp_path, "--trace") as program:
+        assert program.stdout is not None
+        assert program.stderr is not None
+        assert program.stdout.readline().startswith("ready: ")
+        program.stdout.close()
+        client = Wire(Path("s"))
+        for _ in range(3):
+            assert client.ask(T.XS_READ, b"/tool\0") == (T.XS_READ, b"")
+        program.terminate()
+        program.wait(20)
+        assert program.stderr.read() == (
+            "guestsim: standard output: nobody reads it any more; no more messages are shown, "
+            "the server goes on\n"
+        )
+        assert program.returncode == 0
+
+
+@pytest.mark.parametrize("redirected", [">/dev/full", ">&-", ">/dev/full 2>&-", "<&- >&- 2>&-"])
+def test_a_server_serves_whoever_hears_it(tmp_path: Path, redirected: str) -> None:
+    command = f'exec "{sys.executable}" -m guestsim serve --trace --socket s {redirected}'
+    program = subprocess.Popen(
+        ["bash", "-c", command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    try:
+        client = connected(tmp_path, program)
+        assert client.ask(T.XS_READ, b"/tool\0") == (T.XS_READ, b"")
+        program.terminate()
+        _, error = program.communicate(timeout=20)
+    finally:
+        program.kill()
+        program.communicate()
+    assert program.returncode == 0
+    assert ("standard output: cannot be written" in error) == ("2>" not in redirected)
+    assert not (tmp_path / "s").exists()
 
 
 @pytest.mark.parametrize(
