@@ -10,7 +10,7 @@ import ctypes
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkProcess
 from typing import Any, NamedTuple, TypeVar
@@ -43,7 +43,7 @@ class Died(NamedTuple):
 
 def in_processes(
     pieces: Sequence[Callable[[Tell], T]], jobs: int, heard: Callable[[int, Any], None]
-) -> Iterator[T | Died]:
+) -> Generator[T | Died, None, None]:
     """What comes of each piece, in their order, each as soon as it and all before it are there; at
     most `jobs` of them at the same time. `heard` gets the number of a piece and what it tells.
 

@@ -115,13 +115,13 @@ def test_a_socket_that_a_killed_server_left_is_replaced(tmp_path: Path) -> None:
 def test_a_signal_while_it_gets_ready_leaves_no_socket_and_is_not_silent(tmp_path: Path) -> None:
     code = """
 import os, signal
-from guestsim.serve import Server
-before = Server.__aenter__
-def enter(self):
-    assert os.path.exists("s")
+from guestsim.serve import listener
+before = listener._bind
+def bind(server, path):
+    found = before(server, path)
     os.kill(os.getpid(), signal.SIGTERM)
-    return before(self)
-Server.__aenter__ = enter
+    return found
+listener._bind = bind
 from guestsim.cli import main
 main()
 """
