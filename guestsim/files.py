@@ -10,9 +10,11 @@ from typing import Final
 from guestsim.errors import InputError, MissingFileError
 from guestsim.trace.text import escaped
 
-__all__ = ["MIB", "check_writable", "read_file", "read_text", "write_file"]
+__all__ = ["MIB", "check_writable", "is_special", "read_file", "read_text", "write_file"]
 
 MIB: Final = 1 << 20
+
+_OPEN: Final = ("/dev/", "/proc/")
 
 _KINDS: Final = {
     stat.S_IFDIR: "a folder",
@@ -71,20 +73,23 @@ def read_text(path: Path, most: int, what: str = "") -> str:
 
 def check_writable(path: Path) -> None:
     """InputError where `path` cannot be written: to be told before something long begins."""
-    folder = path.parent
-    if path.is_dir():
-        raise InputError(f"{escaped(str(path))}: cannot be written: it is a folder")
-    if not folder.is_dir():
-        raise InputError(f"{escaped(str(path))}: cannot be written: there is no such folder")
-    if not os.access(path if _is_special(path) else folder, os.W_OK):
-        raise InputError(f"{escaped(str(path))}: cannot be written: Permission denied")
+    target = path if is_special(path) else Path(os.path.realpath(path))
+    why = ""
+    if target.is_dir():
+        why = "it is a folder"
+    elif not is_special(path) and not target.parent.is_dir():
+        why = "there is no such folder"
+    elif not os.access(target if target.exists() else target.parent, os.W_OK):
+        why = "Permission denied"
+    if why:
+        raise InputError(f"{escaped(str(path))}: cannot be written: {why}")
 
 
 def write_file(path: Path, content: bytes) -> None:
     """Write a file, all of it or none: beside it first, then in its place. What is no regular file
     (a terminal, a pipe) is written as it is. InputError where that cannot be."""
     try:
-        if _is_special(path):
+        if is_special(path):
             path.write_bytes(content)
         else:
             _replace(Path(os.path.realpath(path)), content)
@@ -106,12 +111,15 @@ def _replace(path: Path, content: bytes) -> None:
         raise
 
 
-def _is_special(path: Path) -> bool:
-    """There, and neither a regular file nor a folder."""
+def is_special(path: Path) -> bool:
+    """There, and neither a regular file nor a folder; or one of the names of what a process has
+    open (`/dev/stdout`), which is written to and not replaced, whatever it is."""
+    if str(path).startswith(_OPEN):
+        return True
     try:
         mode = path.stat().st_mode
-    except FileNotFoundError:
-        return False
+    except (OSError, ValueError):
+        return False  # who writes it will be told
     return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 

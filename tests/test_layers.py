@@ -30,15 +30,7 @@ MAY_IMPORT = {
         "errors", "files", "abi", "trace", "xenstore", "daemon", "machine", "rules", "execute",
         "record", "search", "scenario", "report", "serve",
     },
-    "cli_options": {"errors", "trace"},
-    "cli_command": set[str](),
-    "cli_streams": {"errors"},
-    "cli_end": {"cli_command", "runner", "errors", "trace"},
-    "cli_checks": {"cli_end", "runner", "report", "scenario", "errors", "trace"},
-    "cli": {
-        "cli_options", "cli_command", "cli_streams", "cli_end", "cli_checks", "runner", "serve",
-        "report", "scenario", "files", "errors", "trace",
-    },
+    "cli": {"runner", "serve", "report", "scenario", "files", "errors", "trace"},
     "__main__": {"cli"},
 }  # fmt: skip
 
@@ -46,7 +38,7 @@ ONLY_IN = {
     "capstone": "machine",
     "unicorn": "machine",
     "elftools": "machine",
-    "typer": ("cli", "cli_options", "cli_command", "cli_end"),
+    "typer": "cli",
     "rich": ("report", "cli"),
     "tree_sitter": "scenario",
     "tree_sitter_toml": "scenario",

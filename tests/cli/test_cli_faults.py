@@ -96,7 +96,7 @@ def test_a_file_that_is_none_is_the_user_s_fault(folder: Path) -> None:
 def test_a_crash_anywhere_else_is_status_4_and_one_line(tmp_path: Path, error: str) -> None:
     command = broken(
         f"""
-import guestsim.cli as cli
+import guestsim.cli.commands as cli
 def load(path):
     raise {error}
 cli.load = load

@@ -70,7 +70,7 @@ def test_sigterm_ends_a_replay_in_one_line(tmp_path: Path) -> None:
     guestsim("run", f"{TORN}#legacy", "--save", saved)
     code = """
 import os, signal
-import guestsim.cli as cli
+import guestsim.cli.commands as cli
 from guestsim.errors import StoppedError
 def replay(*_, **__):
     os.kill(os.getpid(), signal.SIGTERM)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from guestsim import cli
-from guestsim.cli_end import Wishes, ended
+from guestsim.cli import commands as cli
+from guestsim.cli.ending import Wishes, ended
 from guestsim.execute.schedule import Schedule, load_schedule
 from guestsim.scenario import find, load
 

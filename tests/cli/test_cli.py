@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-SCENARIOS = Path(__file__).parent.parent / "scenarios"
+SCENARIOS = Path(__file__).parents[2] / "scenarios"
 TORN = SCENARIOS / "torn-reset.toml"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +10,7 @@ import typer
 
 from guestsim.errors import InputError
 from guestsim.trace import Outcome
-from guestsim.trace.text import printable
+from guestsim.trace.text import printable, quoted
 
 __all__ = [
     "AllOption",
@@ -37,7 +38,22 @@ __all__ = [
 _LONGEST = 18
 """Digits of a budget: what the explorer counts in has no more."""
 
+
 # Arguments are hidden from typer's help, and shown by `cli_command.Command`.
+def _whole(least: int, most: int) -> Callable[[str], int]:
+    """A number of ASCII digits, from `least` to `most`."""
+
+    def parse(text: str | int) -> int:
+        if isinstance(text, int):
+            return text  # the default
+        digits = text.isascii() and text.isdecimal() and len(text) < 20
+        if not digits or not least <= int(text) <= most:
+            raise typer.BadParameter(f"{quoted(text)} is no number from {least} to {most}")
+        return int(text)
+
+    return parse
+
+
 PathsArgument = Annotated[
     list[Path],
     typer.Argument(
@@ -73,13 +89,17 @@ BudgetOption = Annotated[
 ValidateOption = Annotated[
     int,
     typer.Option(
-        min=0, metavar="N", help="Compare N random live executions with each search's record."
+        parser=_whole(0, 1_000_000),
+        metavar="N",
+        help="Compare N random live executions with each search's record.",
     ),
 ]
 SeedOption = Annotated[
     int | None,
     typer.Option(
-        min=0, max=(1 << 32) - 1, metavar="N", help="The random execution with this seed."
+        parser=_whole(0, (1 << 32) - 1),
+        metavar="N",
+        help="The random execution with this seed.",
     ),
 ]
 OutcomeOption = Annotated[
@@ -124,8 +144,7 @@ JobsOption = Annotated[
     typer.Option(
         "-j",
         "--jobs",
-        min=1,
-        max=256,
+        parser=_whole(1, 256),
         metavar="N",
         help="Scenarios at the same time; default: one for each core.",
     ),
@@ -133,8 +152,7 @@ JobsOption = Annotated[
 WidthOption = Annotated[
     int | None,
     typer.Option(
-        min=40,
-        max=1000,
+        parser=_whole(40, 1000),
         metavar="COLUMNS",
         help="Columns to print; default: the terminal's, 120 in a pipe.",
     ),

@@ -19,10 +19,10 @@ from rich.table import Table
 from rich.text import Text
 
 from guestsim import __version__
-from guestsim.cli_checks import load_all, run_all, status_of
-from guestsim.cli_command import Command
-from guestsim.cli_end import FAILED, INCONCLUSIVE, OK, STATUSES, Wishes, ended
-from guestsim.cli_options import (
+from guestsim.cli.checks import load_all, run_all, status_of
+from guestsim.cli.command import Command
+from guestsim.cli.ending import FAILED, INCONCLUSIVE, OK, STATUSES, Wishes, ended
+from guestsim.cli.options import (
     AllOption,
     BudgetOption,
     ConsoleOption,
@@ -44,9 +44,10 @@ from guestsim.cli_options import (
     budget_of,
     images_of,
 )
-from guestsim.cli_streams import prepare_streams
+from guestsim.cli.results import Results
+from guestsim.cli.streams import prepare_streams
 from guestsim.errors import InputError, OutputError
-from guestsim.report.as_json import check_json
+from guestsim.files import check_writable
 from guestsim.report.console import make_console
 from guestsim.report.mutants import mutants_report
 from guestsim.report.progress import live_progress
@@ -107,7 +108,13 @@ def check(
     context: typer.Context,
     paths: PathsArgument,
     json: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="Write the results as JSON.")
+        Path | None,
+        typer.Option(
+            "--json",
+            metavar="FILE",
+            help="Write the results as JSON; to standard output for -, and the report to standard "
+            "error then.",
+        ),
     ] = None,
     image: ImageOption = None,
     witnesses: Annotated[
@@ -135,9 +142,10 @@ def check(
     ] = ExplorerName.COMPILED,
 ) -> None:
     """Run scenarios and judge them against what they expect."""
+    results_to = Results(json)
     options = Options(
         images=images_of(image),
-        witnesses=witnesses or (json.with_name(f"{json.stem}-witnesses") if json else None),
+        witnesses=witnesses or results_to.witnesses,
         seconds=budget_of(budget, "s"),
         states=budget_of(budget, ""),
         explorer=explorer,
@@ -147,17 +155,17 @@ def check(
     )
     plan = load_all(paths)
     scenarios = [each for each in plan if isinstance(each, Scenario)]
+    results_to.check([scenario.path for scenario in scenarios], witnesses)
     stages = {stage.name for scenario in scenarios for stage in scenario.boot.stages}
     unused = sorted(set(options.images) - stages)
     if unused:
         raise InputError(f"--image {unused[0]}: no scenario has a stage of that name")
-    out = make_console(sys.stdout)
+    out = make_console(results_to.report)
     page = Page(
         [(each.name if isinstance(each, Scenario) else each.scenario, each.title) for each in plan]
     )
     results = run_all(plan, options, jobs, lambda result: out.print(page.entry(result)))
-    if json is not None:
-        _write(json, check_json(results, __version__))
+    results_to.write(results)
     out.print(page.ending())
     raise typer.Exit(status_of(results))
 
@@ -202,6 +210,8 @@ def run(
     """Run one execution of a scenario and print its timeline."""
     if stop_at is not None and socket is None:
         raise InputError("--stop-at: belongs to --socket")
+    if save is not None:
+        check_writable(save)
     with _visits(socket, stop_at) as visit:
         sources = Sources(source or ())
         scenario, *others = load(path)
@@ -357,13 +367,6 @@ def _teller(otherwise: str) -> Callable[[str], None]:
 
 def _ignore(_: str) -> None:
     pass
-
-
-def _write(path: Path, content: bytes) -> None:
-    try:
-        path.write_bytes(content)
-    except OSError as error:
-        raise InputError(f"{path}: cannot write the results: {error.strerror}") from None
 
 
 def _after(out: Console, console: str, notices: tuple[str, ...], *, show: bool) -> None:

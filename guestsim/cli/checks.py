@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 
-from guestsim.cli_end import FAILED, INCONCLUSIVE, OK, OUR_FAULT, WRONG_INPUT, complain
+from guestsim.cli.ending import FAILED, INCONCLUSIVE, OK, OUR_FAULT, WRONG_INPUT, complain
 from guestsim.errors import InputError
 from guestsim.report.progress import live_progress
 from guestsim.runner import Options, check_all

@@ -12,7 +12,7 @@ from typing import NoReturn
 
 from typer.exceptions import TyperException
 
-from guestsim.cli_command import Crash
+from guestsim.cli.command import Crash
 from guestsim.errors import (
     GuestsimError,
     InternalError,

@@ -1,0 +1,5 @@
+"""The command line: commands, their options, the standard streams, and how a command ends."""
+
+from guestsim.cli.commands import main
+
+__all__ = ["main"]
