@@ -10,11 +10,11 @@ import msgspec
 
 from guestsim.errors import InputError, MissingImageError, StoppedError, blame
 from guestsim.runner.control import Options, Progress, Report
+from guestsim.runner.executions import SAMPLED
 from guestsim.runner.interrupt import INTERRUPTED, listening, requested
 from guestsim.runner.sampled import check_by_samples
 from guestsim.runner.searched import check_by_search
 from guestsim.runner.setup import set_up
-from guestsim.runner.strategy import SAMPLED
 from guestsim.runner.symbolize import Symbolizer
 from guestsim.runner.workers import Died, in_processes
 from guestsim.scenario import Scenario

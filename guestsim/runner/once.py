@@ -2,44 +2,32 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
-import msgspec
-
 from guestsim.errors import InputError, StoppedError
 from guestsim.execute import (
-    ENGINES,
     Execution,
     Schedule,
-    Strategy,
     execute,
     fair,
     load_schedule,
     replay,
 )
 from guestsim.runner.control import Progress, Report
+from guestsim.runner.executions import SAMPLED, execute_once, sampled, scripted
 from guestsim.runner.interrupt import INTERRUPTED, requested
-from guestsim.runner.searched import schedule_for_witness, search
+from guestsim.runner.searched import search
 from guestsim.runner.setup import Setup, set_up
 from guestsim.runner.shrink import check_lists, with_requests
-from guestsim.runner.strategy import SAMPLED, sampled, scripted
-from guestsim.runner.watch import rule_observer
-from guestsim.runner.witnesses import schedule_for
+from guestsim.runner.witnesses import schedule_for, schedule_for_witness
 from guestsim.scenario import Scenario, load_one
 from guestsim.scenario import Strategy as StrategyName
 from guestsim.trace import Outcome
-from guestsim.trace.memory_model import MemoryModel
 from guestsim.trace.results import Run
 from guestsim.trace.text import escaped
 
-__all__ = ["execute_once", "hints_in", "replay_once", "run_once", "scenario_of"]
-
-_WHY = re.compile(r"wrong reply|\b(assert|assertion|panic|bug)\b", re.IGNORECASE)
-"""In a console line that says why the guest gave up: "*** HVMLoader bug at util.c:825"."""
-_THAT = re.compile(r"\bcrashed\b", re.IGNORECASE)
-"""In one that says no more than that it did: "*** HVMLoader crashed."."""
+__all__ = ["replay_once", "run_once", "scenario_of"]
 
 
 def run_once(
@@ -144,37 +132,3 @@ def scenario_of(path: Path, images: Mapping[str, Path]) -> tuple[Schedule, Scena
         scenario = with_requests(scenario, schedule.requests)
         check_lists(scenario, f"{escaped(str(path))}: ")
     return schedule, scenario, set_up(scenario, images)
-
-
-def execute_once(
-    strategy: Strategy,
-    setup: Setup,
-    max_ops: int,
-    *,
-    record: bool = True,
-    memory_model: str = MemoryModel.SC,
-) -> Run:
-    """One live execution of `setup`, with all rules, and with what the guest said on its console
-    about its own failure. Without `record` it has no trace. A memory model that is none is left to
-    `replay`, which refuses it."""
-    run = execute(
-        strategy,
-        setup.actors,
-        setup.memory,
-        rule_observer(),
-        record=record,
-        max_ops=max_ops,
-        engine=ENGINES.get(memory_model, Execution),
-        should_stop=setup.guest.should_stop,
-    )
-    if run.outcome not in (Outcome.CORRUPTED, Outcome.CRASHED):
-        return run
-    return msgspec.structs.replace(run, hints=hints_in(setup.guest.console))
-
-
-def hints_in(console: str) -> tuple[str, ...]:
-    """The lines in which a guest says why it failed; where there are none, those that say that it
-    did."""
-    lines = [line.strip() for line in console.splitlines()]
-    telling = [line for line in lines if _WHY.search(line)]
-    return tuple(telling or [line for line in lines if _THAT.search(line)])

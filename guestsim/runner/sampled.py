@@ -10,11 +10,10 @@ from guestsim.errors import StoppedError
 from guestsim.execute import execute, fair
 from guestsim.rules import ALL
 from guestsim.runner.control import Options, Progress, Report
+from guestsim.runner.executions import SAMPLED, execute_once, sampled, scripted
 from guestsim.runner.interrupt import Deadline
 from guestsim.runner.judge import Evidence, judge
-from guestsim.runner.once import execute_once
 from guestsim.runner.setup import Setup
-from guestsim.runner.strategy import SAMPLED, sampled, scripted
 from guestsim.runner.witnesses import schedule_for, write_witness
 from guestsim.scenario import Scenario
 from guestsim.trace.results import Result, Run, SearchStats

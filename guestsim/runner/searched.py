@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 
-from guestsim import __version__
-from guestsim.execute import Schedule, Segment
-from guestsim.execute.digest import digests
 from guestsim.rules import ALL, Monitor, as_judged, check_trace
 from guestsim.runner.control import Options, Progress, Report
+from guestsim.runner.executions import scripted
 from guestsim.runner.interrupt import INTERRUPTED, Deadline, requested
 from guestsim.runner.judge import Evidence, judge
 from guestsim.runner.setup import Setup
-from guestsim.runner.strategy import scripted
-from guestsim.runner.witnesses import save_schedule, witness_path
+from guestsim.runner.witnesses import schedule_for_witness, write_witness
 from guestsim.scenario import Scenario
 from guestsim.scenario import Strategy as StrategyName
 from guestsim.search import (
@@ -30,7 +28,7 @@ from guestsim.trace import Outcome
 from guestsim.trace.memory_model import MemoryModel
 from guestsim.trace.results import Result, SearchStats
 
-__all__ = ["DEFAULTS", "check_by_search", "problem_of", "schedule_for_witness", "search"]
+__all__ = ["DEFAULTS", "check_by_search", "problem_of", "search"]
 
 DEFAULTS = Options()
 
@@ -50,8 +48,13 @@ def check_by_search(
     certificate = found.certificate
     evidence = Evidence()
     everything = Monitor()
+
+    def write(witness: Witness, what: str) -> str | None:
+        schedule = partial(schedule_for_witness, witness, scenario, setup)
+        return write_witness(options.witnesses, scenario, what, schedule)
+
     for outcome, witness in found.outcomes.items():
-        path = _written(witness, str(outcome), scenario, setup, options)
+        path = write(witness, str(outcome))
         evidence.outcomes[outcome] = path
         evidence.counts[outcome] = 1
         for violation in check_trace(witness.run.initial, witness.run.events, everything):
@@ -59,7 +62,7 @@ def check_by_search(
                 evidence.broken.setdefault(violation.rule, (violation.message, path))
     for rule, witness in found.violations.items():
         assert witness.violation is not None
-        path = _written(witness, rule, scenario, setup, options)
+        path = write(witness, rule)
         evidence.broken[rule] = witness.violation.message, path
     if certificate.why_incomplete is not None:
         why = INTERRUPTED if requested() else certificate.why_incomplete
@@ -134,22 +137,6 @@ def problem_of(
     )
 
 
-def schedule_for_witness(witness: Witness, scenario: Scenario, setup: Setup) -> Schedule:
-    """The schedule of a witness, without the scenario's path."""
-    return Schedule(
-        guestsim=__version__,
-        title=scenario.title,
-        scenario="",
-        images=setup.scheduled_images,
-        memory_model=str(scenario.search.memory_model),
-        strategy=str(scenario.search.strategy),
-        outcome=witness.run.outcome,
-        steps=tuple(Segment(name, count) for name, count in witness.run.steps),
-        digests=digests(witness.run),
-        choices=witness.run.choices,
-    )
-
-
 def _reporter(
     progress: Progress | None, started: float
 ) -> Callable[[int, int, tuple[Outcome, ...]], None] | None:
@@ -161,13 +148,3 @@ def _reporter(
         progress(Report(states, None, f"{rate:,.0f}/s, {frontier:,} open", outcomes))
 
     return report
-
-
-def _written(
-    witness: Witness, what: str, scenario: Scenario, setup: Setup, options: Options
-) -> str | None:
-    if options.witnesses is None:
-        return None
-    path = witness_path(options.witnesses, scenario, what)
-    save_schedule(schedule_for_witness(witness, scenario, setup), scenario, path)
-    return str(path)

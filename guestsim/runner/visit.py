@@ -27,9 +27,8 @@ from guestsim.daemon.words import request_note
 from guestsim.errors import InputError, InternalError
 from guestsim.execute import Execution, Schedule, fair, replay
 from guestsim.execute.replay import describe
-from guestsim.runner.once import execute_once
+from guestsim.runner.executions import execute_once, scripted
 from guestsim.runner.setup import Setup
-from guestsim.runner.strategy import scripted
 from guestsim.scenario import Scenario
 from guestsim.scenario import Strategy as StrategyName
 from guestsim.serve import Hub, Listener, Server, listen

@@ -10,14 +10,16 @@ import msgspec
 
 from guestsim import __version__
 from guestsim.errors import InputError
-from guestsim.execute import Schedule, schedule_of
+from guestsim.execute import Schedule, Segment, schedule_of
 from guestsim.execute import save_schedule as write
+from guestsim.execute.digest import digests
+from guestsim.runner.executions import SAMPLED
 from guestsim.runner.setup import Setup
-from guestsim.runner.strategy import SAMPLED
 from guestsim.scenario import Scenario
+from guestsim.search import Witness
 from guestsim.trace.results import Run
 
-__all__ = ["save_schedule", "schedule_for", "witness_path", "write_witness"]
+__all__ = ["save_schedule", "schedule_for", "schedule_for_witness", "witness_path", "write_witness"]
 
 
 def schedule_for(run: Run, scenario: Scenario, setup: Setup, number: int = 0) -> Schedule:
@@ -32,6 +34,22 @@ def schedule_for(run: Run, scenario: Scenario, setup: Setup, number: int = 0) ->
         seed=scenario.search.seed + number if sampled_one else None,
         title=scenario.title,
         guestsim=__version__,
+    )
+
+
+def schedule_for_witness(witness: Witness, scenario: Scenario, setup: Setup) -> Schedule:
+    """The schedule of a witness, without the scenario's path."""
+    return Schedule(
+        guestsim=__version__,
+        title=scenario.title,
+        scenario="",
+        images=setup.scheduled_images,
+        memory_model=str(scenario.search.memory_model),
+        strategy=str(scenario.search.strategy),
+        outcome=witness.run.outcome,
+        steps=tuple(Segment(name, count) for name, count in witness.run.steps),
+        digests=digests(witness.run),
+        choices=witness.run.choices,
     )
 
 

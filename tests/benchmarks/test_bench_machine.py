@@ -12,7 +12,7 @@ from guestsim.execute import execute, fair
 from guestsim.machine.guest import Guest
 from guestsim.machine.profile import Profile
 from guestsim.runner import set_up
-from guestsim.runner.watch import rule_observer
+from guestsim.runner.executions import rule_observer
 from guestsim.scenario import load_one
 from guestsim.trace import Kind, Outcome
 

@@ -10,7 +10,8 @@ import pytest
 from guestsim.errors import InputError
 from guestsim.execute import trace_bytes
 from guestsim.runner import run_once, save_schedule, set_up
-from guestsim.runner.once import hints_in, replay_once, scenario_of
+from guestsim.runner.executions import hints_in
+from guestsim.runner.once import replay_once, scenario_of
 from guestsim.runner.symbolize import Symbolizer
 from guestsim.scenario import Scenario, load_one
 from guestsim.trace import Kind, Outcome
