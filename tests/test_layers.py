@@ -31,6 +31,7 @@ MAY_IMPORT = {
         "record", "search", "scenario", "report", "serve",
     },
     "cli": {"runner", "serve", "report", "scenario", "files", "errors", "trace"},
+    "pytest_plugin": {"runner", "report", "scenario", "errors", "trace"},
     "__main__": {"cli"},
 }  # fmt: skip
 

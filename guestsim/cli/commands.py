@@ -41,8 +41,6 @@ from guestsim.cli.options import (
     StopAtOption,
     ValidateOption,
     WidthOption,
-    budget_of,
-    images_of,
 )
 from guestsim.cli.results import Results
 from guestsim.cli.streams import prepare_streams
@@ -62,7 +60,7 @@ from guestsim.runner import (
     set_up,
     shrink,
 )
-from guestsim.runner.control import ExplorerName
+from guestsim.runner.control import ExplorerName, budget_of, images_of
 from guestsim.runner.interrupt import interrupted, listening, raised
 from guestsim.runner.mutants import refuse_what_is_no_mutant, score
 from guestsim.runner.once import scenario_of

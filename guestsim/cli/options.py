@@ -8,9 +8,8 @@ from typing import Annotated
 
 import typer
 
-from guestsim.errors import InputError
 from guestsim.trace import Outcome
-from guestsim.trace.text import printable, quoted
+from guestsim.trace.text import quoted
 
 __all__ = [
     "AllOption",
@@ -31,12 +30,7 @@ __all__ = [
     "StopAtOption",
     "ValidateOption",
     "WidthOption",
-    "budget_of",
-    "images_of",
 ]
-
-_LONGEST = 18
-"""Digits of a budget: what the explorer counts in has no more."""
 
 
 # Arguments are hidden from typer's help, and shown by `cli_command.Command`.
@@ -178,31 +172,3 @@ StopAtOption = Annotated[
         "request of the guest.",
     ),
 ]
-
-
-def budget_of(limits: list[str] | None, unit: str) -> int | None:
-    """`--budget` in seconds (unit "s": `30s`) or in states (unit "": `100000`), None where there is
-    none; InputError where an option is neither."""
-    found = None
-    for limit in limits or ():
-        number = limit.removesuffix("s")
-        digits = number.isascii() and number.isdecimal() and len(number) <= _LONGEST
-        if not (digits and int(number)):
-            raise InputError(
-                f"--budget {printable(limit)}: write seconds (30s) or states (100000), at most "
-                f"{_LONGEST} digits"
-            )
-        if limit == number + unit:
-            found = int(number)
-    return found
-
-
-def images_of(options: list[str] | None) -> dict[str, Path]:
-    """`--image`: the files by the stages' names; InputError where an option is none."""
-    images = {}
-    for option in options or ():
-        name, equals, path = option.partition("=")
-        if not (name and equals and path):
-            raise InputError(f"--image {printable(option)}: write NAME=PATH")
-        images[name] = Path(path)
-    return images

@@ -3,15 +3,17 @@ reports meanwhile."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
 
+from guestsim.errors import InputError
 from guestsim.search import ExplorerName
 from guestsim.trace import Outcome
+from guestsim.trace.text import printable
 
-__all__ = ["ExplorerName", "Options", "Progress", "Report"]
+__all__ = ["ExplorerName", "Options", "Progress", "Report", "budget_of", "images_of"]
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,3 +50,35 @@ class Report(msgspec.Struct, frozen=True):
 
 
 Progress = Callable[[Report], None]
+
+
+_LONGEST = 18
+"""Digits of a number that somebody can have meant."""
+
+
+def budget_of(limits: Sequence[str] | None, unit: str) -> int | None:
+    """`--budget` in seconds (unit "s": `30s`) or in states (unit "": `100000`), None where there is
+    none; InputError where an option is neither."""
+    found = None
+    for limit in limits or ():
+        number = limit.removesuffix("s")
+        digits = number.isascii() and number.isdecimal() and len(number) <= _LONGEST
+        if not (digits and int(number)):
+            raise InputError(
+                f"--budget {printable(limit)}: write seconds (30s) or states (100000), at most "
+                f"{_LONGEST} digits"
+            )
+        if limit == number + unit:
+            found = int(number)
+    return found
+
+
+def images_of(options: Sequence[str] | None) -> dict[str, Path]:
+    """`--image`: the files by the stages' names; InputError where an option is none."""
+    images = {}
+    for option in options or ():
+        name, equals, path = option.partition("=")
+        if not (name and equals and path):
+            raise InputError(f"--image {printable(option)}: write NAME=PATH")
+        images[name] = Path(path)
+    return images

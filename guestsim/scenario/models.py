@@ -375,6 +375,10 @@ OUTCOMES: Final = tuple(name for name in Expect.__struct_fields__ if name != "ru
 class Sections(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The tables that a file, a variant and a scenario have in common."""
 
+    tags: Annotated[
+        tuple[str, ...],
+        Meta(description="Words to choose scenarios by: marks, where pytest runs them."),
+    ] = ()
     boot: Annotated[Boot, Meta(description="What runs in the guest.")] = Boot()
     platform: Annotated[Platform, Meta(description="What the guest's machine is made of.")] = (
         Platform()

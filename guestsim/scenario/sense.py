@@ -67,6 +67,7 @@ OPTIONS: Final[dict[tuple[str, str], dict[str, frozenset[str]]]] = {
 }
 """By (table, the key that chooses): for each option that not every choice has, which ones do."""
 
+_TAG = re.compile(r"[a-z][a-z0-9_]*")
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 _BUILTIN = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
@@ -74,6 +75,7 @@ _BUILTIN = re.compile(r"[a-z0-9][a-z0-9_-]*")
 def check_sense(scenario: Scenario, given: dict[str, Any]) -> None:
     """Raise a Problem for the first thing that makes no sense. `given` is the decoded TOML."""
     check_line(scenario.title, ("title",))
+    _check_tags(scenario.tags)
     _check_boot(scenario.boot)
     _check_platform(scenario.platform)
     _check_store(scenario.store)
@@ -97,6 +99,18 @@ def check_name(name: str, key: Key) -> None:
         raise Problem(
             key, f"{quoted(name)} is not a name; lower-case letters, digits and - make one"
         )
+
+
+def _check_tags(tags: tuple[str, ...]) -> None:
+    for index, tag in enumerate(tags):
+        if _TAG.fullmatch(tag) is None:
+            raise Problem(
+                ("tags", index),
+                f"{quoted(tag)} is no tag; lower-case letters, digits and _ make one, a letter "
+                "first",
+            )
+        if tag in tags[:index]:
+            raise Problem(("tags", index), f"{quoted(tag)} stands here twice")
 
 
 def _check_boot(boot: Boot) -> None:

@@ -85,8 +85,8 @@ def device(line: str) -> str:
          'platform.devices[0].registers[0]: "4 pages" is no size; write one as "64 MiB"'),
         (device(f"registers = {['memory64 4 KiB'] * 4}"),
          "platform.devices[0].registers[3]: a function has 6 registers; memory64 takes two"),
-        (LEAST + "SEED = 1", "SEED: unknown key; known here: boot, platform, store, ring, daemon, "
-         "search, expect, title, pair, variant"),
+        (LEAST + "SEED = 1", "SEED: unknown key; known here: tags, boot, platform, store, ring, "
+         "daemon, search, expect, title, pair, variant"),
         (LEAST + "seed = 1", "seed: unknown key; it belongs in [search]"),
         (LEAST + "connection = 1", "connection: unknown key; it belongs in [ring]"),
         (LEAST + 'expect.signal = "kept"',
@@ -94,8 +94,8 @@ def device(line: str) -> str:
         (LEAST + "ring.rep_index = 1",
          'ring.rep_index: unknown key; did you mean "req_index" or "rsp_index"?'),
         (LEAST + '"a key" = 1',
-         '"a key": unknown key; known here: boot, platform, store, ring, daemon, '
-         "search, expect, title, pair, variant"),
+         '"a key": unknown key; known here: tags, boot, platform, store, ring, '
+         "daemon, search, expect, title, pair, variant"),
         (LEAST + 'expect.rules.index_owner = "kept"',
          'expect.rules.index_owner: unknown key; did you mean "index-owner"?'),
         (LEAST + "expect.rules.wire-sain = 1",

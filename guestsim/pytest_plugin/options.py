@@ -1,0 +1,50 @@
+"""What a run of pytest says about checks: images, budgets, where witnesses go."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from guestsim.errors import InputError
+from guestsim.runner import Options
+from guestsim.runner.control import budget_of, images_of
+
+__all__ = ["options_of"]
+
+_FOLDER = "guestsim-witnesses"
+_KEY = pytest.StashKey[Options]()
+
+
+def options_of(config: pytest.Config) -> Options:
+    """The options of every check in this run. A UsageError where one of them is wrong."""
+    if _KEY not in config.stash:
+        config.stash[_KEY] = _options(config)
+    return config.stash[_KEY]
+
+
+def _options(config: pytest.Config) -> Options:
+    budget = config.getoption("--guestsim-budget")
+    try:
+        return Options(
+            images=images_of(config.getoption("--guestsim-image")),
+            witnesses=_witnesses(config),
+            seconds=budget_of(budget, "s"),
+            states=budget_of(budget, ""),
+        )
+    except InputError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+def _witnesses(config: pytest.Config) -> Path:
+    folder = config.getoption("--guestsim-witnesses")
+    if folder is None:
+        cache: pytest.Cache | None = getattr(config, "cache", None)  # -p no:cacheprovider
+        return cache.mkdir(_FOLDER) if cache else Path(tempfile.mkdtemp(prefix=_FOLDER))
+    path = Path(config.invocation_params.dir, folder)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise pytest.UsageError(f"--guestsim-witnesses {folder}: {error.strerror}") from None
+    return path
