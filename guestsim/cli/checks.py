@@ -17,12 +17,12 @@ from guestsim.trace.results import Fault, Result, Verdict
 __all__ = ["load_all", "run_all", "status_of"]
 
 
-def load_all(paths: Sequence[Path]) -> list[Scenario | Result]:
+def load_all(paths: Sequence[Path], max_cases: int) -> list[Scenario | Result]:
     """The scenarios, and in its place a result for each file that is none: the others still run."""
     found: list[Scenario | Result] = []
     for path in find(paths):
         try:
-            found.extend(load(path))
+            found.extend(load(path, max_cases))
         except InputError as error:
             complain(error, WRONG_INPUT)
             what = str(error)

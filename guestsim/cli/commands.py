@@ -29,6 +29,7 @@ from guestsim.cli.options import (
     DebugOption,
     ImageOption,
     JobsOption,
+    MaxCasesOption,
     MutantsArgument,
     OutcomeOption,
     PathsArgument,
@@ -47,6 +48,7 @@ from guestsim.cli.streams import prepare_streams
 from guestsim.errors import InputError, OutputError
 from guestsim.files import check_writable
 from guestsim.report.console import make_console
+from guestsim.report.matrix import Matrices
 from guestsim.report.mutants import mutants_report
 from guestsim.report.progress import live_progress
 from guestsim.report.summary import Page
@@ -65,7 +67,7 @@ from guestsim.runner.interrupt import interrupted, listening, raised
 from guestsim.runner.mutants import refuse_what_is_no_mutant, score
 from guestsim.runner.once import scenario_of
 from guestsim.runner.symbolize import Sources, Symbolizer
-from guestsim.scenario import Scenario, find, load, schema
+from guestsim.scenario import MAX_CASES, Scenario, find, load, schema
 
 if TYPE_CHECKING:
     from guestsim.runner.visit import Visit
@@ -125,6 +127,7 @@ def check(
         ),
     ] = None,
     jobs: JobsOption = None,
+    max_cases: MaxCasesOption = MAX_CASES,
     budget: BudgetOption = None,
     validate: ValidateOption = 0,
     twice: Annotated[
@@ -151,7 +154,7 @@ def check(
         validate=validate,
         traceback=context.obj.traceback,
     )
-    plan = load_all(paths)
+    plan = load_all(paths, max_cases)
     scenarios = [each for each in plan if isinstance(each, Scenario)]
     results_to.check([scenario.path for scenario in scenarios], witnesses)
     stages = {stage.name for scenario in scenarios for stage in scenario.boot.stages}
@@ -164,6 +167,8 @@ def check(
     )
     results = run_all(plan, options, jobs, lambda result: out.print(page.entry(result)))
     results_to.write(results)
+    pairs = zip(plan, results, strict=True)
+    out.print(Matrices([(of, it) for of, it in pairs if isinstance(of, Scenario)]))
     out.print(page.ending())
     raise typer.Exit(status_of(results))
 

@@ -18,6 +18,7 @@ __all__ = [
     "DebugOption",
     "ImageOption",
     "JobsOption",
+    "MaxCasesOption",
     "MutantsArgument",
     "OutcomeOption",
     "PathsArgument",
@@ -141,6 +142,14 @@ JobsOption = Annotated[
         parser=_whole(1, 256),
         metavar="N",
         help="Scenarios at the same time; default: one for each core.",
+    ),
+]
+MaxCasesOption = Annotated[
+    int,
+    typer.Option(
+        parser=_whole(1, 1_000_000),
+        metavar="N",
+        help="How many cases a matrix may have.",
     ),
 ]
 WidthOption = Annotated[

@@ -27,7 +27,9 @@ class ScenarioFile(pytest.File):
         except InputError as error:
             raise self.CollectError(f"guestsim: {error}") from None
         for scenario in scenarios:
-            name = scenario.variant or self.path.stem
+            name = scenario.side or self.path.stem
+            if scenario.case is not None:
+                name += f"[{scenario.case}]"
             yield ScenarioItem.from_parent(self, name=name, scenario=scenario)
 
 

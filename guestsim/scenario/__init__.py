@@ -3,6 +3,7 @@
 from guestsim.scenario.grammar import Request, parse_request
 from guestsim.scenario.json_schema import schema
 from guestsim.scenario.loading import find, load, load_one
+from guestsim.scenario.matrix import MAX_CASES
 from guestsim.scenario.models import (
     DEFAULT_STRATEGY,
     OUTCOMES,
@@ -34,6 +35,7 @@ from guestsim.scenario.platform import (
 
 __all__ = [
     "DEFAULT_STRATEGY",
+    "MAX_CASES",
     "OUTCOMES",
     "RULES",
     "Boot",

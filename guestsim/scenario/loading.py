@@ -6,21 +6,17 @@ import os
 import re
 import stat
 import tomllib
-from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import msgspec
-from msgspec.structs import replace
-
 from guestsim.errors import InputError
 from guestsim.files import MIB, read_text
-from guestsim.scenario.models import MemoryModels, Scenario, ScenarioFile, Sections
+from guestsim.scenario.expanding import scenarios_of
+from guestsim.scenario.matrix import MAX_CASES
+from guestsim.scenario.models import Scenario
 from guestsim.scenario.positions import DEEPEST, too_deep
-from guestsim.scenario.problem import Key, Problem, key_path
-from guestsim.scenario.sense import OPTIONS, check_line, check_name, check_sense
-from guestsim.scenario.shape import check_shape
+from guestsim.scenario.problem import Problem, key_path
 from guestsim.trace.spelling import hint
 from guestsim.trace.text import escaped, printable, quoted
 
@@ -29,28 +25,29 @@ __all__ = ["find", "load", "load_one", "read_toml"]
 _POSITION = re.compile(r" \(at line (\d+), column (\d+)\)$")
 _NO_SCENARIO = "pyproject.toml"
 """Lies where people keep scenarios, and is none."""
-_SECTIONS = Sections.__struct_fields__
 _SMALL = 16 << 10
 """Characters in which no key can be so deep that it takes long."""
 
 
-def load(path: Path) -> tuple[Scenario, ...]:
-    """The scenarios of a file: one for each variant in the file's order, or one without variants.
+def load(path: Path, most_cases: int = MAX_CASES) -> tuple[Scenario, ...]:
+    """The scenarios of a file: one for each variant in the file's order, or one without variants;
+    where there is a matrix, one for each case.
 
-    `file.toml#name` gives the variant of that name alone. InputError: one line with the file, the
-    key and what is wrong.
+    `file.toml#name` gives the variant of that name alone, with all of its cases, or one case.
+    InputError: one line with the file, the key and what is wrong.
     """
     file, wanted = _split(path)
     try:
-        scenarios = _each_model(_scenarios(file, read_toml(file)))
+        scenarios = scenarios_of(file, read_toml(file), most_cases)
     except Problem as problem:
         where = f"{key_path(problem.key)}: " if problem.key else ""
         raise _error(file, where + problem.message) from None
     if wanted is None:
         return scenarios
-    for scenario in scenarios:
-        if scenario.variant == wanted:
-            return (scenario,)
+    for chosen in ("variant", "side"):
+        found = tuple(each for each in scenarios if getattr(each, chosen) == wanted)
+        if found:
+            return found
     names = [scenario.variant for scenario in scenarios if scenario.variant is not None]
     there_are = f"; there are: {', '.join(names)}" if names else "; the file has no variants"
     near = hint(wanted, names) or there_are
@@ -172,119 +169,3 @@ def _not_toml(message: str, text: str) -> str:
     what = printable(message[: match.start()])
     advice = '; a key with a "/" needs quotes' if lines[line - 1][column - 1 :][:1] == "/" else ""
     return f"line {line}, column {column}: not valid TOML: {what}{advice}"
-
-
-def _each_model(scenarios: tuple[Scenario, ...]) -> tuple[Scenario, ...]:
-    """`sc+tso` is two scenarios, each like a variant of its own."""
-    found: list[Scenario] = []
-    for scenario in scenarios:
-        models = scenario.search.memory_model.each
-        if len(models) == 1:
-            found.append(scenario)
-            continue
-        for model in models:
-            variant = "-".join(filter(None, (scenario.variant, model)))
-            search = replace(scenario.search, memory_model=MemoryModels(model))
-            title = f"{scenario.title}, under {model}"
-            found.append(replace(scenario, search=search, variant=variant, title=title))
-    for name, count in Counter(scenario.variant for scenario in found).items():
-        if count > 1:
-            raise Problem(
-                ("search", "memory_model"), f"{quoted(str(name))} is the name of two variants"
-            )
-    return tuple(found)
-
-
-def _scenarios(path: Path, document: dict[str, Any]) -> tuple[Scenario, ...]:
-    check_shape(document)
-    variants: list[dict[str, Any]] = document.get("variant", [])
-    if not variants:
-        return (_scenario(path, document, None),)
-    check_line(document["title"], ("title",))
-    scenarios: list[Scenario] = []
-    known: set[str] = set()
-    for index, variant in enumerate(variants):
-        name = variant["name"]
-        check_name(name, ("variant", index, "name"))
-        if name in known:
-            raise Problem(("variant", index, "name"), f"{quoted(name)} is the name of two variants")
-        known.add(name)
-        try:
-            scenarios.append(_scenario(path, _merged(document, variant), name))
-        except Problem as problem:
-            raise _relocated(problem, document, variant, index) from None
-    return tuple(scenarios)
-
-
-def _scenario(path: Path, document: dict[str, Any], variant: str | None) -> Scenario:
-    file = msgspec.convert(document, ScenarioFile)
-    pair = None
-    if file.pair is not None:
-        pair = path.parent / file.pair
-        # os.path.isfile: any name is an answer, an impossible one too.
-        if not os.path.isfile(pair):
-            raise Problem(("pair",), f"{quoted(file.pair)}: no such file beside this one")
-        if pair.samefile(path):
-            raise Problem(("pair",), f"{quoted(file.pair)} is this file itself")
-    scenario = Scenario(
-        path=path,
-        title=file.title,
-        variant=variant,
-        pair=pair,
-        **{name: getattr(file, name) for name in _SECTIONS},
-    )
-    check_sense(scenario, document)
-    return scenario
-
-
-def _merged(document: dict[str, Any], variant: dict[str, Any]) -> dict[str, Any]:
-    """The document that a variant means: tables are merged key by key, all else is replaced.
-
-    Where the variant chooses another strategy or daemon model, the base's options that the new
-    choice does not have are left out: they said something about the base's choice.
-    """
-    base = {key: value for key, value in document.items() if key != "variant"}
-    changes = {key: value for key, value in variant.items() if key != "name"}
-    changes.setdefault("title", f"{document['title']} ({variant['name']})")
-    merged = _merge(base, changes)
-    for (table, chooser), options in OPTIONS.items():
-        own = variant.get(table, {})
-        if chooser in own:
-            merged[table] = {
-                key: value
-                for key, value in merged[table].items()
-                if key in own or key not in options or own[chooser] in options[key]
-            }
-    return merged
-
-
-def _merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
-    for key, value in changes.items():
-        old = merged.get(key)
-        if isinstance(old, dict) and isinstance(value, dict):
-            merged[key] = _merge(old, value)
-        else:
-            merged[key] = value
-    return merged
-
-
-def _relocated(
-    problem: Problem, document: dict[str, Any], variant: dict[str, Any], index: int
-) -> Problem:
-    """The same problem, with its key where it stands: in the variant, or in the base."""
-    key = problem.key
-    if _stands(key, variant) or (not _stands(key, document) and _stands(key[:1], variant)):
-        return Problem(("variant", index, *key), problem.message)
-    return Problem(key, f"{problem.message} (in variant {quoted(variant['name'])})")
-
-
-def _stands(key: Key, table: Any) -> bool:
-    for part in key:
-        if isinstance(part, int):
-            if not (isinstance(table, list) and part < len(table)):
-                return False
-        elif not (isinstance(table, dict) and part in table):
-            return False
-        table = table[part]
-    return True

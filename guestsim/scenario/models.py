@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 from msgspec import Meta
@@ -28,7 +28,6 @@ __all__ = [
     "Feature",
     "Frequency",
     "Judgement",
-    "MemoryModels",
     "Ring",
     "Rules",
     "Runner",
@@ -63,20 +62,6 @@ class Strategy(StrEnum):
     RANDOM = "random"
     SCRIPT = "script"
     PCT = "pct"
-
-
-class MemoryModels(StrEnum):
-    """The memory models under which a file is searched."""
-
-    SC = MemoryModel.SC.value
-    TSO = MemoryModel.TSO.value
-    BOTH = "sc+tso"
-    """Two scenarios, one for each."""
-
-    @property
-    def each(self) -> tuple[MemoryModel, ...]:
-        """Them, one by one."""
-        return tuple(MemoryModel(name) for name in self.split("+"))
 
 
 class StringOrder(StrEnum):
@@ -276,8 +261,8 @@ class Search(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
     strategy: Annotated[Strategy, Meta(description="How executions are chosen.")] = DEFAULT_STRATEGY
     memory_model: Annotated[
-        MemoryModels, Meta(description="In which order stores become visible.")
-    ] = MemoryModels.SC
+        MemoryModel, Meta(description="In which order stores become visible.")
+    ] = MemoryModel.SC
     string_stores: Annotated[
         StringOrder,
         Meta(description="The same for the stores of one string instruction (rep stos, rep movs)."),
@@ -396,11 +381,21 @@ class Sections(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     expect: Annotated[Expect, Meta(description="How executions may end.")] = Expect()
 
 
+Matrix = Annotated[
+    dict[str, Any],
+    Meta(
+        description="A scenario for each combination: a dotted key and its values, exclude, and "
+        "[[matrix.expect]]."
+    ),
+]
+
+
 class Variant(Sections, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One `[[variant]]`: a name, and what differs from the rest of the file."""
 
     name: Annotated[str, Meta(description="Its name: lower-case letters, digits and -.")]
     title: Annotated[str | None, Meta(description="Its own title.")] = None
+    matrix: Matrix = {}
 
 
 class ScenarioFile(Sections, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -411,6 +406,7 @@ class ScenarioFile(Sections, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         str | None,
         Meta(description="The scenario file that shows the other side, relative to this one."),
     ] = None
+    matrix: Matrix = {}
     variant: Annotated[
         tuple[Variant, ...],
         Meta(
@@ -427,6 +423,13 @@ class Scenario(Sections, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The file, as the user gave it."""
     title: str
     variant: str | None = None
+    """What stands behind the "#": the side, and the case."""
+    side: str | None = None
+    """The name of the `[[variant]]`."""
+    case: str | None = None
+    """Of a matrix: what is different."""
+    varied: tuple[tuple[str, str], ...] = ()
+    """Of a matrix: each dotted key, and the word for its value here."""
     pair: Path | None = None
     """The file that shows the other side."""
 

@@ -23,7 +23,6 @@ from guestsim.scenario.models import (
     Feature,
     Frequency,
     Judgement,
-    MemoryModels,
     Runner,
     Scenario,
     Search,
@@ -45,6 +44,7 @@ from guestsim.scenario.problem import Key, Problem
 from guestsim.scenario.requests import check_requests
 from guestsim.trace.daemons import DaemonModel
 from guestsim.trace.events import parse_event
+from guestsim.trace.memory_model import MemoryModel
 from guestsim.trace.spelling import hint
 from guestsim.trace.text import printable, quoted
 
@@ -197,7 +197,7 @@ def _check_search(search: Search, boot: Boot) -> None:
     if search.strategy is Strategy.SCRIPT and not search.script:
         raise Problem(("search", "script"), 'strategy "script" needs a script of at least one step')
     one_by_one = (Strategy.SCRIPT, Strategy.RANDOM, Strategy.PCT)
-    if search.memory_model is not MemoryModels.SC and search.strategy in one_by_one:
+    if search.memory_model is not MemoryModel.SC and search.strategy in one_by_one:
         raise Problem(
             ("search", "memory_model"),
             f'"{search.memory_model}" is for exhaustive and bounded; {search.strategy} is under sc',

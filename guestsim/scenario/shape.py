@@ -145,6 +145,8 @@ def _check_struct(value: dict[str, Any], struct: mi.StructType, key: Key) -> Non
 
 
 def _check_dict(value: dict[str, Any], expected: mi.DictType, key: Key) -> None:
+    if isinstance(expected.value_type, mi.AnyType):
+        return  # a matrix, which says itself what it is
     for name, item in value.items():
         if isinstance(item, dict):
             # An unquoted dotted key, or a table of its own, where one flat path was meant.

@@ -15,6 +15,7 @@ from guestsim.scenario import load, models, platform, schema
 from guestsim.scenario.grammar import VERBS
 from guestsim.trace import daemons
 from guestsim.trace.events import KINDS, places
+from guestsim.trace.memory_model import MemoryModel
 
 TEXT = (Path(__file__).parents[2] / "docs/scenarios.md").read_text(encoding="utf-8")
 
@@ -90,7 +91,7 @@ def test_every_default_is_true(heading: str) -> None:
                 ("daemon", daemons.Wakes),
                 ("Mistakes", daemons.Mistake),
                 ("search", models.Strategy),
-                ("search", models.MemoryModels),
+                ("search", MemoryModel),
                 ("search", models.StringOrder),
                 ("Steps of script", models.Runner),
                 ("expect", models.Frequency),
@@ -138,7 +139,7 @@ def test_no_choice_is_left_out_of_these_tests() -> None:
     """A new enumeration must be added above."""
     definitions = schema()["$defs"]
     assert {name for name, definition in definitions.items() if "enum" in definition} == {
-        *("DaemonModel", "Feature", "Wakes", "Strategy", "MemoryModels", "StringOrder"),
+        *("DaemonModel", "Feature", "Wakes", "Strategy", "MemoryModel", "StringOrder"),
         *("DeviceName", "Runner"),
         *("Frequency", "Judgement", "Mistake"),
     }

@@ -86,7 +86,7 @@ def device(line: str) -> str:
         (device(f"registers = {['memory64 4 KiB'] * 4}"),
          "platform.devices[0].registers[3]: a function has 6 registers; memory64 takes two"),
         (LEAST + "SEED = 1", "SEED: unknown key; known here: tags, boot, platform, store, ring, "
-         "daemon, search, expect, title, pair, variant"),
+         "daemon, search, expect, title, pair, matrix, variant"),
         (LEAST + "seed = 1", "seed: unknown key; it belongs in [search]"),
         (LEAST + "connection = 1", "connection: unknown key; it belongs in [ring]"),
         (LEAST + 'expect.signal = "kept"',
@@ -95,7 +95,7 @@ def device(line: str) -> str:
          'ring.rep_index: unknown key; did you mean "req_index" or "rsp_index"?'),
         (LEAST + '"a key" = 1',
          '"a key": unknown key; known here: tags, boot, platform, store, ring, '
-         "daemon, search, expect, title, pair, variant"),
+         "daemon, search, expect, title, pair, matrix, variant"),
         (LEAST + 'expect.rules.index_owner = "kept"',
          'expect.rules.index_owner: unknown key; did you mean "index-owner"?'),
         (LEAST + "expect.rules.wire-sain = 1",
@@ -105,8 +105,7 @@ def device(line: str) -> str:
         # Values that are not among the choices.
         (LEAST + 'search.strategy = "exaustive"', 'search.strategy: "exaustive" is not one of '
          'exhaustive, bounded, random, script, pct; did you mean "exhaustive"?'),
-        (LEAST + 'search.memory_model = "arm"', 'search.memory_model: "arm" is not one of sc, tso, '
-         'sc+tso'),
+        (LEAST + 'search.memory_model = "arm"', 'search.memory_model: "arm" is not one of sc, tso'),
         (LEAST + 'search.string_stores = "any-ordr"', 'search.string_stores: "any-ordr" is not one '
          'of in-order, any-order; did you mean "any-order"?'),
         (LEAST + '[search]\nstrategy = "script"\nscript = [{ run = "guest" }]\n'

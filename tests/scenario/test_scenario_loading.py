@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -326,8 +327,8 @@ BOTH = """
 title = "both memory models"
 [boot]
 chain = ["frontend"]
-[search]
-memory_model = "sc+tso"
+[matrix]
+"search.memory_model" = ["sc", "tso"]
 [expect]
 connected = "always"
 """
@@ -350,5 +351,67 @@ def test_a_variant_may_not_have_the_name_of_such_a_half() -> None:
     text = (
         BOTH + '[[variant]]\nname = "a"\n[[variant]]\nname = "a-tso"\nsearch.memory_model = "sc"\n'
     )
-    with pytest.raises(InputError, match='"a-tso" is the name of two variants'):
+    with pytest.raises(InputError, match='"a-tso" is the name of two scenarios'):
         load(write(text))
+
+
+MATRIX = """
+title = "a matrix"
+[boot]
+chain = ["frontend"]
+[daemon]
+features = ["reconnection"]
+[matrix]
+"daemon.model" = ["xenstored", "oxenstored", "rfc-v2"]
+ring.req_index = [0, 0xfffffff0]
+exclude = [{ "daemon.model" = "rfc-v2", "ring.req_index" = 0xfffffff0 }]
+[[matrix.expect]]
+when = { "daemon.model" = "rfc-v2" }
+hung = "never"
+[expect]
+connected = "always"
+"""
+
+
+def test_a_matrix_is_a_scenario_for_each_case() -> None:
+    cases = load(write(MATRIX))
+    assert [case.variant for case in cases] == [
+        *("xenstored-req_index=0", "xenstored-req_index=0xfffffff0"),
+        *("oxenstored-req_index=0", "oxenstored-req_index=0xfffffff0"),
+        "rfc-v2-req_index=0",
+    ]
+    *_, ox, rfc = cases
+    assert (ox.daemon.model, ox.ring.req_index, ox.expect.hung) == ("oxenstored", 0xFFFFFFF0, None)
+    assert ox.title == "a matrix"
+    # An option that the model of the case does not have is left out, as in a variant.
+    assert (rfc.daemon.features, rfc.expect.hung) == (None, "never")
+    assert rfc.varied == (("daemon.model", "rfc-v2"), ("ring.req_index", "req_index=0"))
+
+
+def test_all_cases_of_a_variant_have_its_name() -> None:
+    path = write(MATRIX + '[[variant]]\nname = "a"\n[[variant]]\nname = "b"\n')
+    assert [case.side for case in load(path.with_name("x.toml#a"))] == ["a"] * 5
+    assert len(load(path.with_name("x.toml#b-rfc-v2-req_index=0"))) == 1
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        (
+            ("daemon.model", "daemon.modle"),
+            'matrix."daemon.modle": unknown key; did you mean "model"?',
+        ),
+        (('"rfc-v2"]', '"rfc-v3"]'), '"rfc-v3" is not one of xenstored, oxenstored, rfc-v2'),
+        (("[0, 0xfffffff0]", "[0, -1]"), 'matrix."ring.req_index": -1 is too small'),
+    ],
+)
+def test_a_matrix_that_makes_no_sense_has_its_line(changed: tuple[str, str], said: str) -> None:
+    text = MATRIX.partition("exclude")[0].replace(*changed)
+    with pytest.raises(InputError, match=re.escape(said)) as found:
+        load(write(text + '[expect]\nconnected = "always"\n'))
+    assert str(found.value).startswith("x.toml: matrix.")
+
+
+def test_a_matrix_may_not_be_too_large() -> None:
+    with pytest.raises(InputError, match="6 cases; more than 5 need --max-cases 6"):
+        load(write(MATRIX), 5)

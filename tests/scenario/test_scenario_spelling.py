@@ -17,6 +17,7 @@ from guestsim.scenario.problem import Problem
 from guestsim.scenario.shape import check_shape
 from guestsim.trace import daemons
 from guestsim.trace.events import KINDS, places
+from guestsim.trace.memory_model import MemoryModel
 from guestsim.trace.spelling import distance, hint, nearest
 
 TABLES: dict[str, type[msgspec.Struct]] = {
@@ -38,7 +39,7 @@ CHOICES: tuple[type[enum.StrEnum], ...] = (
     daemons.Wakes,
     daemons.Mistake,
     models.Strategy,
-    models.MemoryModels,
+    MemoryModel,
     models.StringOrder,
     models.Runner,
     models.Frequency,
