@@ -1,5 +1,6 @@
 """The command line: commands, their options, the standard streams, and how a command ends."""
 
+from guestsim.cli import authoring
 from guestsim.cli.commands import main
 
-__all__ = ["main"]
+__all__ = ["authoring", "main"]

@@ -2,6 +2,8 @@
 
 from guestsim.scenario.grammar import Request, parse_request
 from guestsim.scenario.json_schema import schema
+from guestsim.scenario.linting import Finding as Lint
+from guestsim.scenario.linting import lint as lint_file
 from guestsim.scenario.loading import find, load, load_one
 from guestsim.scenario.matrix import MAX_CASES
 from guestsim.scenario.models import (
@@ -32,12 +34,14 @@ from guestsim.scenario.platform import (
     parse_memory,
     parse_xen,
 )
+from guestsim.scenario.template import TEMPLATE
 
 __all__ = [
     "DEFAULT_STRATEGY",
     "MAX_CASES",
     "OUTCOMES",
     "RULES",
+    "TEMPLATE",
     "Boot",
     "Daemon",
     "Device",
@@ -46,6 +50,7 @@ __all__ = [
     "Feature",
     "Frequency",
     "Judgement",
+    "Lint",
     "Platform",
     "Request",
     "Ring",
@@ -58,6 +63,7 @@ __all__ = [
     "Strategy",
     "StringOrder",
     "find",
+    "lint_file",
     "load",
     "load_one",
     "parse_device",

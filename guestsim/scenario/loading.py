@@ -20,7 +20,7 @@ from guestsim.scenario.problem import Problem, key_path
 from guestsim.trace.spelling import hint
 from guestsim.trace.text import escaped, printable, quoted
 
-__all__ = ["find", "load", "load_one", "read_toml"]
+__all__ = ["find", "load", "load_one", "parse_toml", "read_toml"]
 
 _POSITION = re.compile(r" \(at line (\d+), column (\d+)\)$")
 _NO_SCENARIO = "pyproject.toml"
@@ -65,7 +65,11 @@ def load_one(path: Path) -> Scenario:
 
 def read_toml(path: Path) -> dict[str, Any]:
     """A TOML file, decoded; InputError, with the file and the line, where it is none."""
-    text = read_text(path, MIB)
+    return parse_toml(path, read_text(path, MIB))
+
+
+def parse_toml(path: Path, text: str) -> dict[str, Any]:
+    """The text of the file `path`, decoded; InputError as above."""
     if len(text) > _SMALL and (deep := too_deep(text)) is not None:
         where = f"line {deep.line}, column {deep.column}"
         raise _error(path, f"{where}: not a scenario: a key of more than {DEEPEST} names")

@@ -23,6 +23,10 @@ from guestsim.trace.text import printable, quoted
 __all__ = ["check_shape"]
 
 
+_BOTH = '; for both: [matrix] "search.memory_model" = ["sc", "tso"]'
+"""What older files say in one word."""
+
+
 def check_shape(document: dict[str, Any]) -> None:
     """Raise a Problem for the first key, in the file's order, that does not fit the types."""
     _check(document, mi.type_info(ScenarioFile), ())
@@ -113,7 +117,7 @@ def _check_member(value: Any, member: mi.Type, key: Key, others: str) -> None:
         case mi.EnumType(cls=cls):
             choices = _values(cls)
             if value not in choices:
-                near = hint(value, choices)
+                near = _BOTH if value == "sc+tso" else hint(value, choices)
                 known = ", ".join(choices) + others
                 raise Problem(key, f"{quoted(value)} is not one of {known}{near}")
         case mi.StrType(min_length=least):

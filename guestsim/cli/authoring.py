@@ -1,0 +1,72 @@
+"""Commands for who writes scenarios: `lint` and `new`."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from guestsim.cli.command import Command
+from guestsim.cli.commands import app
+from guestsim.cli.ending import FAILED, OK, WRONG_INPUT
+from guestsim.cli.options import MaxCasesOption, PathsArgument
+from guestsim.errors import InputError
+from guestsim.files import check_writable, write_file
+from guestsim.scenario import MAX_CASES, TEMPLATE, Lint, find, lint_file
+from guestsim.trace.text import escaped
+
+__all__ = ["lint", "new"]
+
+
+class Format(StrEnum):
+    """How `lint` writes what it finds."""
+
+    TEXT = "text"
+    GITHUB = "github"
+
+
+@app.command(cls=Command, short_help="Find mistakes in scenarios without running them.")
+def lint(
+    paths: PathsArgument,
+    form: Annotated[
+        Format,
+        typer.Option(
+            "--format",
+            metavar="text|github",
+            help="FILE:LINE:COLUMN: MESSAGE, or commands by which GitHub marks the lines.",
+        ),
+    ] = Format.TEXT,
+    max_cases: MaxCasesOption = MAX_CASES,
+) -> None:
+    """Find mistakes in scenarios without running them: status 2; what is doubtful: status 1."""
+    found = [one for path in find(paths) for one in lint_file(path, max_cases)]
+    for one in found:
+        print(_github(one) if form is Format.GITHUB else one)
+    status = WRONG_INPUT if any(one.is_error for one in found) else FAILED if found else OK
+    raise typer.Exit(status)
+
+
+def _github(found: Lint) -> str:
+    """A workflow command (GitHub's documentation, "Workflow commands")."""
+    kind = "error" if found.is_error else "warning"
+    path, message = (text.replace("%", "%25") for text in (escaped(str(found.path)), found.message))
+    path = path.replace(":", "%3A").replace(",", "%2C")
+    line, column = found.position
+    return f"::{kind} file={path},line={line},col={column}::{message}"
+
+
+@app.command(cls=Command, short_help="Write a scenario with comments, to begin with.")
+def new(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What the scenario is called.")],
+) -> None:
+    """Write NAME.toml: a scenario with a comment for each table, to begin with."""
+    path = Path(name if name.endswith(".toml") else f"{name}.toml")
+    check_writable(path)
+    if path.exists():
+        raise InputError(f"{escaped(str(path))}: is there already")
+    if not path.stem.isprintable() or '"' in path.stem or "\\" in path.stem:
+        raise InputError(f"{escaped(str(path))}: its name cannot stand in a title")
+    write_file(path, TEMPLATE.replace("NAME", path.stem).encode())
+    print(f"{escaped(str(path))}: now change it, and: guestsim check {escaped(str(path))}")
