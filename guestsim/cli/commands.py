@@ -67,6 +67,7 @@ from guestsim.runner.interrupt import interrupted, listening, raised
 from guestsim.runner.mutants import refuse_what_is_no_mutant, score
 from guestsim.runner.once import scenario_of
 from guestsim.runner.symbolize import Sources, Symbolizer
+from guestsim.runner.verdicts import default_folder
 from guestsim.scenario import MAX_CASES, Scenario, find, load, schema
 
 if TYPE_CHECKING:
@@ -130,6 +131,14 @@ def check(
     max_cases: MaxCasesOption = MAX_CASES,
     budget: BudgetOption = None,
     validate: ValidateOption = 0,
+    no_cache: Annotated[
+        bool,
+        typer.Option(
+            "--no-cache",
+            help="Run everything, also where an earlier run has the verdict, on the same images, "
+            "scenario, options and guestsim.",
+        ),
+    ] = False,
     twice: Annotated[
         bool, typer.Option("--twice", help="Run every actor twice for each value, and compare.")
     ] = False,
@@ -153,6 +162,7 @@ def check(
         twice=twice,
         validate=validate,
         traceback=context.obj.traceback,
+        cache=None if no_cache else default_folder(),
     )
     plan = load_all(paths, max_cases)
     scenarios = [each for each in plan if isinstance(each, Scenario)]

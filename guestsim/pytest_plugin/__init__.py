@@ -59,6 +59,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "was cut short is an error. May be given once for each.",
     )
     group.addoption(
+        "--guestsim-no-cache",
+        action="store_true",
+        help="Run everything, also where pytest's cache has the verdict, on the same everything.",
+    )
+    group.addoption(
         "--guestsim-witnesses",
         metavar="FOLDER",
         default=None,

@@ -30,11 +30,18 @@ def _options(config: pytest.Config) -> Options:
         return Options(
             images=images_of(config.getoption("--guestsim-image")),
             witnesses=_witnesses(config),
+            cache=_verdicts(config),
             seconds=budget_of(budget, "s"),
             states=budget_of(budget, ""),
         )
     except InputError as error:
         raise pytest.UsageError(str(error)) from None
+
+
+def _verdicts(config: pytest.Config) -> Path | None:
+    cache: pytest.Cache | None = getattr(config, "cache", None)
+    wanted = cache is not None and not config.getoption("--guestsim-no-cache")
+    return cache.mkdir("guestsim-verdicts") if cache is not None and wanted else None
 
 
 def _witnesses(config: pytest.Config) -> Path:

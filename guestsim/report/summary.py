@@ -160,6 +160,8 @@ def _names(paths: Sequence[str]) -> list[str]:
 def _cells(result: Result, name: str) -> list[str]:
     found = ", ".join(outcome for outcome, finding in result.outcomes.items() if finding.found)
     seconds = f"{result.search.seconds:.2f} s" if result.search is not None else ""
+    if result.cached:
+        seconds = "cached"
     executions = result.search.executions if result.search is not None else None
     if found and executions is not None and executions > 1:
         found += f" ({executions} runs)"

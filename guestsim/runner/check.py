@@ -16,6 +16,7 @@ from guestsim.runner.sampled import check_by_samples
 from guestsim.runner.searched import check_by_search
 from guestsim.runner.setup import set_up
 from guestsim.runner.symbolize import Symbolizer
+from guestsim.runner.verdicts import keep, kept, key_of, program_digest
 from guestsim.runner.workers import Died, in_processes
 from guestsim.scenario import Scenario
 from guestsim.scenario import Strategy as StrategyName
@@ -30,9 +31,21 @@ Reporter = Callable[[int, Report], None]
 def check(
     scenario: Scenario, options: Options | None = None, progress: Progress | None = None
 ) -> Result:
-    """Run the scenario's search and judge it. A scenario that allows it is skipped where an image
-    is not there; an InputError is the caller's."""
+    """Run the scenario's search and judge it, or take the verdict of an earlier run, where
+    `options.cache` has it. A scenario that allows it is skipped where an image is not there; an
+    InputError is the caller's."""
     options = options or Options()
+    key = None if options.cache is None else key_of(scenario, options)
+    if options.cache is None or key is None:
+        return _found_out(scenario, options, progress)
+    result = kept(options.cache, key, scenario, options)
+    if result is None:
+        result = _found_out(scenario, options, progress)
+        keep(options.cache, key, scenario, result, options)
+    return result
+
+
+def _found_out(scenario: Scenario, options: Options, progress: Progress | None) -> Result:
     own = {stage.name for stage in scenario.boot.stages}
     images = {name: path for name, path in options.images.items() if name in own}
     try:
@@ -68,6 +81,8 @@ def check_all(
             for number, scenario in enumerate(scenarios):
                 yield _checked(scenario, options, partial(report, number))
             return
+        if options.cache is not None:
+            program_digest()  # once, for all processes
         pieces = [partial(_checked, scenario, options) for scenario in scenarios]
         results = in_processes(pieces, jobs, report)
         for scenario, result in zip(scenarios, results, strict=True):

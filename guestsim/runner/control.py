@@ -33,6 +33,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """Run every actor twice for each value, and compare."""
     validate: int = 0
     """How many random executions to compare with the record."""
+    cache: Path | None = None
+    """Folder of verdicts of earlier runs (`guestsim.runner.verdicts`)."""
     traceback: bool = False
     """Print the traceback of a fault of ours."""
 

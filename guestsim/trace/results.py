@@ -149,6 +149,8 @@ class Result(msgspec.Struct, frozen=True):
     clause each."""
     fault: Fault | None = None
     """Of an error: whose it is."""
+    cached: bool = False
+    """It was found out in an earlier run, on the same everything."""
 
 
 class Mutant(msgspec.Struct, frozen=True):

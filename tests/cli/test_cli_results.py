@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
-from command_line import LONG, ONE, guestsim, scenarios, shell
+from command_line import ENVIRONMENT, LONG, ONE, guestsim, scenarios, shell
 
 
 @pytest.mark.parametrize(
@@ -78,3 +78,17 @@ def test_numbers_are_ascii_digits(tmp_path: Path, option: str, number: str) -> N
     done = guestsim("run", "a.toml", option, number, cwd=tmp_path)
     assert done.returncode == 2, done.stdout
     assert len(done.stderr.splitlines()) == 1, done.stderr
+
+
+def test_a_verdict_is_kept_and_says_so(tmp_path: Path) -> None:
+    scenarios(tmp_path, a=ONE, b=ONE)
+    kept = {**ENVIRONMENT, "GUESTSIM_CACHE": str(tmp_path / "cache")}
+    for arguments, cached in (((), 0), ((), 2), (("--no-cache",), 0), (("--json", "x.json"), 0)):
+        done = guestsim("check", ".", *arguments, cwd=tmp_path, env=kept)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.count(" cached\n") == cached, (arguments, done.stdout)
+    done = guestsim("check", ".", "--json", "y.json", cwd=tmp_path, env=kept)
+    results = json.loads((tmp_path / "y.json").read_text())["results"]
+    assert [result["cached"] for result in results] == [True, True]
+    witness = results[0]["outcomes"]["connected"]["witness"]
+    assert guestsim("replay", witness, cwd=tmp_path).returncode == 0

@@ -52,15 +52,16 @@ def render_all(
     capsys.readouterr()
     for path in schedules:
         schedule = load_schedule(path)
-        for width in (80, 120):
-            status = guestsim("replay", path, f"--width={width}", "--all", *images)
+        for width, more in ((80, ()), (120, ("--all",))):
+            status = guestsim("replay", path, f"--width={width}", *more, *images)
             said = capsys.readouterr()
             assert status == 0, f"{path.name}: {said.err}"
             wide = [line for line in said.out.splitlines() if len(line) > width]
             assert not wide, f"{path.name} is wider than {width}: {wide[:3]}"
             passed = said.out.count("→ guest moves") + said.out.count("→ xenstored moves")
             passed += said.out.count("→ oxenstored moves") + said.out.count("→ rfc-v2 moves")
-            assert passed >= len(turns(schedule)) - 1, f"{path.name}: {turns(schedule)}"
+            if more:  # nothing is folded
+                assert passed >= len(turns(schedule)) - 1, f"{path.name}: {turns(schedule)}"
     return len(schedules)
 
 
