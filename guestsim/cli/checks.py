@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -11,6 +11,9 @@ from guestsim.cli.ending import FAILED, INCONCLUSIVE, OK, OUR_FAULT, WRONG_INPUT
 from guestsim.errors import InputError
 from guestsim.report.progress import live_progress
 from guestsim.runner import Options, check_all
+from guestsim.runner.campaign import Campaign
+from guestsim.runner.check import Reporter
+from guestsim.runner.cluster import on_cluster
 from guestsim.scenario import Scenario, find, load
 from guestsim.trace.results import Fault, Result, Verdict
 
@@ -37,15 +40,34 @@ def run_all(
     options: Options,
     jobs: int | None,
     tell: Callable[[Result], None] = lambda _: None,
+    *,
+    dask: str | None = None,
+    campaign: Campaign | None = None,
 ) -> list[Result]:
-    """The results in the order of `plan`, on `jobs` cores (None: all there are), with live
-    progress. `tell` gets each as soon as it and all before it are there."""
+    """The results in the order of `plan`, on `jobs` cores (None: all there are) or on the cluster
+    of the scheduler `dask`, with live progress. `tell` gets each as soon as it and all before it
+    are there, `campaign` each that is new."""
     results: list[Result] = []
+    if campaign is not None:
+        plan = [_known(campaign, each) for each in plan]
     scenarios = [each for each in plan if isinstance(each, Scenario)]
     cores = jobs or len(os.sched_getaffinity(0))
+
+    def add(number: int, result: Result) -> None:
+        if campaign is not None:
+            campaign.add(scenarios[number], result)
+
+    def check(report: Reporter) -> Generator[Result, None, None]:
+        if dask is not None:
+            yield from on_cluster(scenarios, options, dask, add)
+            return
+        for number, result in enumerate(check_all(scenarios, options, cores, report)):
+            add(number, result)
+            yield result
+
     with (
         live_progress([scenario.name for scenario in scenarios]) as shown,
-        closing(check_all(scenarios, options, cores, shown.report)) as checks,
+        closing(check(shown.report)) as checks,
     ):
         finished = 0
         for each in plan:
@@ -61,6 +83,10 @@ def run_all(
             with shown.set_aside():
                 tell(result)
     return results
+
+
+def _known(campaign: Campaign, each: Scenario | Result) -> Scenario | Result:
+    return each if isinstance(each, Result) else campaign.known(each) or each
 
 
 def status_of(results: Sequence[Result]) -> int:

@@ -62,6 +62,7 @@ from guestsim.runner import (
     set_up,
     shrink,
 )
+from guestsim.runner.campaign import Campaign
 from guestsim.runner.control import ExplorerName, budget_of, images_of
 from guestsim.runner.interrupt import interrupted, listening, raised
 from guestsim.runner.mutants import refuse_what_is_no_mutant, score
@@ -131,6 +132,24 @@ def check(
     max_cases: MaxCasesOption = MAX_CASES,
     budget: BudgetOption = None,
     validate: ValidateOption = 0,
+    resume: Annotated[
+        Path | None,
+        typer.Option(
+            "--resume",
+            metavar="FILE",
+            help="Add each result to this JSON Lines file as it comes; what it has already is not "
+            "run again.",
+        ),
+    ] = None,
+    dask: Annotated[
+        str | None,
+        typer.Option(
+            "--dask",
+            metavar="ADDRESS",
+            help="Run them on the cluster of this scheduler (tcp://HOST:8786), whose workers see "
+            "the same files.",
+        ),
+    ] = None,
     no_cache: Annotated[
         bool,
         typer.Option(
@@ -175,7 +194,14 @@ def check(
     page = Page(
         [(each.name if isinstance(each, Scenario) else each.scenario, each.title) for each in plan]
     )
-    results = run_all(plan, options, jobs, lambda result: out.print(page.entry(result)))
+    results = run_all(
+        plan,
+        options,
+        jobs,
+        lambda result: out.print(page.entry(result)),
+        dask=dask,
+        campaign=None if resume is None else Campaign(resume, options),
+    )
     results_to.write(results)
     pairs = zip(plan, results, strict=True)
     out.print(Matrices([(of, it) for of, it in pairs if isinstance(of, Scenario)]))

@@ -22,7 +22,7 @@ from guestsim.scenario import Scenario
 from guestsim.scenario import Strategy as StrategyName
 from guestsim.trace.results import Fault, Result, Verdict
 
-__all__ = ["Reporter", "check", "check_all"]
+__all__ = ["Reporter", "check", "check_all", "checked", "error_of"]
 
 Reporter = Callable[[int, Report], None]
 """Called with the number of a scenario and how far it has come."""
@@ -79,32 +79,34 @@ def check_all(
     with listening():
         if jobs < 2 or len(scenarios) < 2:
             for number, scenario in enumerate(scenarios):
-                yield _checked(scenario, options, partial(report, number))
+                yield checked(scenario, options, partial(report, number))
             return
         if options.cache is not None:
             program_digest()  # once, for all processes
-        pieces = [partial(_checked, scenario, options) for scenario in scenarios]
+        pieces = [partial(checked, scenario, options) for scenario in scenarios]
         results = in_processes(pieces, jobs, report)
         for scenario, result in zip(scenarios, results, strict=True):
-            yield _error(scenario, result) if isinstance(result, Died) else result
+            yield error_of(scenario, result) if isinstance(result, Died) else result
 
 
-def _checked(scenario: Scenario, options: Options, progress: Progress) -> Result:
+def checked(scenario: Scenario, options: Options, progress: Progress | None = None) -> Result:
+    """The result of `check`, whatever happens."""
     if requested():
         return _unknown(scenario, "interrupted before it began")
     try:
         return check(scenario, options, progress)
     except InputError as error:
-        return _error(scenario, error)
+        return error_of(scenario, error)
     except Exception as error:
         # Whatever it is: a fault of ours, which says nothing about the other scenarios. It is told,
         # and ends in exit status 4. Besides this there is one such place: the top of the program.
         if options.traceback:
             traceback.print_exception(error)
-        return _error(scenario, error)
+        return error_of(scenario, error)
 
 
-def _error(scenario: Scenario, error: Exception | Died) -> Result:
+def error_of(scenario: Scenario, error: Exception | Died) -> Result:
+    """The result of a scenario that could not be judged."""
     fault = Fault.INPUT if isinstance(error, InputError) else Fault.GUESTSIM
     text = str(error)
     if fault is Fault.GUESTSIM:
