@@ -69,7 +69,7 @@ from guestsim.runner.mutants import refuse_what_is_no_mutant, score
 from guestsim.runner.once import scenario_of
 from guestsim.runner.symbolize import Sources, Symbolizer
 from guestsim.runner.verdicts import default_folder
-from guestsim.scenario import MAX_CASES, Scenario, find, load, schema
+from guestsim.scenario import MAX_CASES, Scenario, find, load, schema, shipped_scenarios
 
 if TYPE_CHECKING:
     from guestsim.runner.visit import Visit
@@ -212,11 +212,12 @@ def check(
 @app.command(cls=Command, short_help="Run known mistakes, and see that each is caught.")
 def mutants(
     context: typer.Context,
-    path: MutantsArgument = Path("scenarios/mutants"),
+    path: MutantsArgument = None,
     jobs: JobsOption = None,
 ) -> None:
     """Run scenarios of something wrong on purpose, and count those that are noticed."""
-    scenarios = [scenario for file in find([path]) for scenario in load(file)]
+    folder = path or shipped_scenarios() / "mutants"
+    scenarios = [scenario for file in find([folder]) for scenario in load(file)]
     refuse_what_is_no_mutant(scenarios)
     results = run_all(scenarios, Options(traceback=context.obj.traceback), jobs)
     scored = score(results)

@@ -59,11 +59,11 @@ PathsArgument = Annotated[
     ),
 ]
 MutantsArgument = Annotated[
-    Path,
+    Path | None,
     typer.Argument(
         metavar="PATH",
         hidden=True,
-        help="A scenario or a folder of them.  [default: scenarios/mutants]",
+        help="A scenario or a folder of them; default: those that guestsim comes with.",
     ),
 ]
 ScenarioArgument = Annotated[

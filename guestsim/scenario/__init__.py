@@ -34,6 +34,7 @@ from guestsim.scenario.platform import (
     parse_memory,
     parse_xen,
 )
+from guestsim.scenario.shipped import shipped_scenarios
 from guestsim.scenario.template import TEMPLATE
 
 __all__ = [
@@ -71,4 +72,5 @@ __all__ = [
     "parse_request",
     "parse_xen",
     "schema",
+    "shipped_scenarios",
 ]

@@ -102,7 +102,7 @@ def test_the_largest_budget_is_one(tmp_path: Path, limit: str) -> None:
     ("command", "usage", "words"),
     [
         ("check", "[OPTIONS] PATH...", ["PATH...", "-j, --jobs N", "pyproject.toml"]),
-        ("mutants", "[OPTIONS] [PATH]", ["PATH ", "scenarios/mutants"]),
+        ("mutants", "[OPTIONS] [PATH]", ["PATH ", "default: those"]),
         ("run", "[OPTIONS] FILE", ["FILE ", "--seed N", "--width COLUMNS", "--outcome OUTCOME"]),
         ("replay", "[OPTIONS] FILE", ["FILE ", "*.schedule.json"]),
         ("serve", "[OPTIONS]", ["--socket PATH"]),
