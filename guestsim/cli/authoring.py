@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -14,7 +15,8 @@ from guestsim.cli.ending import FAILED, OK, WRONG_INPUT
 from guestsim.cli.options import MaxCasesOption, PathsArgument
 from guestsim.errors import InputError
 from guestsim.files import check_writable, write_file
-from guestsim.scenario import MAX_CASES, TEMPLATE, Lint, find, lint_file
+from guestsim.runner import builtin_images
+from guestsim.scenario import MAX_CASES, TEMPLATE, Lint, find, lint_file, load
 from guestsim.trace.text import escaped
 
 __all__ = ["lint", "new"]
@@ -41,11 +43,26 @@ def lint(
     max_cases: MaxCasesOption = MAX_CASES,
 ) -> None:
     """Find mistakes in scenarios without running them: status 2; what is doubtful: status 1."""
-    found = [one for path in find(paths) for one in lint_file(path, max_cases)]
+    files = find(paths)
+    tags = Counter(tag for path in files for tag in _tags(path, max_cases))
+    images = builtin_images()
+    found = [
+        one
+        for path in files
+        for one in lint_file(path, max_cases, images, [tag for tag in tags if tags[tag] > 1])
+    ]
     for one in found:
         print(_github(one) if form is Format.GITHUB else one)
     status = WRONG_INPUT if any(one.is_error for one in found) else FAILED if found else OK
     raise typer.Exit(status)
+
+
+def _tags(path: Path, max_cases: int) -> set[str]:
+    """Of a file that can be read."""
+    try:
+        return {tag for scenario in load(path, max_cases) for tag in scenario.tags}
+    except InputError:
+        return set()
 
 
 def _github(found: Lint) -> str:

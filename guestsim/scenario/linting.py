@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,7 +21,8 @@ from guestsim.scenario.models import Frequency, Runner, Scenario, Strategy
 from guestsim.scenario.positions import Position, Positions
 from guestsim.scenario.problem import Key, Problem, key_path
 from guestsim.trace.daemons import DaemonModel
-from guestsim.trace.text import escaped
+from guestsim.trace.spelling import hint
+from guestsim.trace.text import escaped, quoted
 
 __all__ = ["Finding", "lint"]
 
@@ -31,6 +32,10 @@ _PLACE = re.compile(r"line (\d+)(?:, column (\d+))?: ")
 _ONE_BY_ONE = frozenset({Strategy.RANDOM, Strategy.PCT})
 _GUESTS = ("req_prod", "rsp_cons")
 """Indices that no xenstored ever stores."""
+
+
+Said = tuple[Key, str]
+Look = Callable[[Scenario], Iterator[Said]]
 
 
 class Finding(NamedTuple):
@@ -48,9 +53,17 @@ class Finding(NamedTuple):
         return f"{escaped(str(self.path))}:{line}:{column}: {kind}{self.message}"
 
 
-def lint(path: Path, most_cases: int = MAX_CASES) -> list[Finding]:
+def lint(
+    path: Path,
+    most_cases: int = MAX_CASES,
+    images: Collection[str] = (),
+    tags: Collection[str] = (),
+) -> list[Finding]:
     """Mistakes in the order of the file; where there are none, what looks like one. An InputError
-    where it cannot be read."""
+    where it cannot be read.
+
+    `images`: the built-in ones, where they are known; `tags`: those that several files have.
+    """
     text = read_text(path, MIB)
     try:
         document = parse_toml(path, text)
@@ -62,10 +75,14 @@ def lint(path: Path, most_cases: int = MAX_CASES) -> list[Finding]:
         for key, message in _mistakes(path, document, most_cases)
     ]
     if not found:
-        doubts = _doubts(scenarios_of(path, document, most_cases), document)
+        scenarios = scenarios_of(path, document, most_cases)
+        said = [(each, True) for each in _in_each(scenarios, document, _unknown_images(images))]
+        if not said:
+            doubts = (_unproved, _never_come, _odd_tags(tags))
+            said = [(each, False) for each in _in_each(scenarios, document, *doubts)]
         found = [
-            Finding(path, positions.of(key), f"{key_path(key)}: {message}", False)
-            for key, message in dict.fromkeys(doubts)
+            Finding(path, positions.of(key), f"{key_path(key)}: {message}", is_error)
+            for (key, message), is_error in dict.fromkeys(said)
         ]
     return sorted(found, key=lambda each: each.position)
 
@@ -88,6 +105,8 @@ def _mistakes(path: Path, document: dict[str, Any], most_cases: int) -> Iterator
             key = _as_written(problem.key, gone)
             if any(key == each[: len(key)] for each in gone):
                 return  # it misses what was taken out
+            if problem.message.startswith("missing") and any(key[:-1] == at[:-1] for at in gone):
+                return  # it was there, misspelt
             yield key, problem.message
             if not _take_out(left, problem.key):
                 return
@@ -121,16 +140,49 @@ def _as_written(key: Key, gone: list[Key]) -> Key:
     return written
 
 
-def _doubts(scenarios: tuple[Scenario, ...], document: dict[str, Any]) -> Iterator[tuple[Key, str]]:
-    """What can be run, and hardly means what it says."""
+def _in_each(
+    scenarios: tuple[Scenario, ...], document: dict[str, Any], *looks: Look
+) -> Iterator[Said]:
+    """What is to be said of the scenarios, with keys as they stand in the file: in the variant, if
+    it says that itself."""
     names = [variant["name"] for variant in document.get("variant", [])]
     for scenario in scenarios:
-        side: Key = () if scenario.side is None else ("variant", names.index(scenario.side))
-        for key, message in (*_unproved(scenario), *_never_come(scenario)):
-            yield (*side, *key), message
+        for look in looks:
+            for key, message in look(scenario):
+                side: Key = ()
+                if scenario.side is not None:
+                    index = names.index(scenario.side)
+                    own = document["variant"][index].get(key[0], {})
+                    if isinstance(own, list) or (len(key) > 1 and key[1] in own):
+                        side = ("variant", index)
+                yield (*side, *key), message
 
 
-def _unproved(scenario: Scenario) -> Iterator[tuple[Key, str]]:
+def _unknown_images(known: Collection[str]) -> Look:
+    def look(scenario: Scenario) -> Iterator[Said]:
+        for index, (entry, stage) in enumerate(
+            zip(scenario.boot.chain, scenario.boot.stages, strict=True)
+        ):
+            if known and not stage.is_path and stage.image not in known:
+                key: Key = ("boot", "chain", index, *(() if isinstance(entry, str) else ("image",)))
+                near = hint(stage.image, known) or f"; there are: {', '.join(known)}"
+                yield key, f"no built-in image is called {quoted(stage.image)}{near}"
+
+    return look
+
+
+def _odd_tags(others: Collection[str]) -> Look:
+    def look(scenario: Scenario) -> Iterator[Said]:
+        for index, tag in enumerate(scenario.tags):
+            near = "" if tag in others else hint(tag, others)
+            if near:
+                yield ("tags", index), f"no other file has the tag {quoted(tag)}{near}"
+
+    return look
+
+
+def _unproved(scenario: Scenario) -> Iterator[Said]:
+    """What samples cannot show."""
     strategy = scenario.search.strategy
     if strategy not in _ONE_BY_ONE:
         return
@@ -143,7 +195,8 @@ def _unproved(scenario: Scenario) -> Iterator[tuple[Key, str]]:
             )
 
 
-def _never_come(scenario: Scenario) -> Iterator[tuple[Key, str]]:
+def _never_come(scenario: Scenario) -> Iterator[Said]:
+    """Steps of a script that wait for what does not happen."""
     if scenario.daemon.model is DaemonModel.OXENSTORED:
         return  # which stores all four indices at once, when it empties a ring
     for index, step in enumerate(scenario.search.script):

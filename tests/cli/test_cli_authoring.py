@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from command_line import guestsim
 
 BAD = 'title = "x"\n[boot]\nchain = ["frontend"]\n[expect]\nhung = "nevr"\n'
@@ -31,3 +32,37 @@ def test_new_writes_what_can_be_checked(tmp_path: Path) -> None:
     nowhere = guestsim("new", "no/where", cwd=tmp_path)
     assert nowhere.returncode == 2
     assert "there is no such folder" in nowhere.stderr
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("chain", "chian", '3:1: boot.chian: unknown key; did you mean "chain"?'),
+        ("hung", "hnug", '5:1: expect.hnug: unknown key; did you mean "hung"?'),
+        (
+            "frontend",
+            "fronted",
+            '3:15: boot.chain[0]: no built-in image is called "fronted"; did you mean "frontend"?',
+        ),
+        (
+            "[expect]",
+            '[expect.rules]\nsignl = "kept"\n[expect]',
+            '5:1: expect.rules.signl: unknown key; did you mean "signal"?',
+        ),
+        (
+            '["quick"]',
+            '["quikc"]',
+            '2:9: warning: tags[0]: no other file has the tag "quikc"; did you mean "quick"?',
+        ),
+    ],
+)
+def test_what_is_misspelt_is_told_with_its_place_and_the_right_word(
+    tmp_path: Path, old: str, new: str, said: str
+) -> None:
+    text = 'title = "x"\ntags = ["quick"]\nboot.chain = ["frontend"]\n[expect]\nhung = "never"\n'
+    for name in ("a", "c"):
+        (tmp_path / f"{name}.toml").write_text(text)
+    (tmp_path / "b.toml").write_text(text.replace(old, new))
+    done = guestsim("lint", ".", cwd=tmp_path)
+    assert done.stdout == f"b.toml:{said}\n"
+    assert done.returncode == (1 if "warning" in said else 2)

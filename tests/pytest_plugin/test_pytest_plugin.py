@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from guestsim.cli import commands
+from guestsim.cli.ending import Wishes, ended
+
 pytest_plugins = ["pytester"]
 
 GOOD = """title = "a frontend alone"
@@ -175,3 +178,29 @@ def test_several_processes_find_the_same(project: Files) -> None:
     pytester = project(good=GOOD, variants=VARIANTS, bad=BAD)
     result = pytester.runpytest_subprocess("--guestsim", "firmware-tests", "-n", "2")
     result.assert_outcomes(passed=3, failed=1)
+
+
+def test_pytest_and_check_agree_case_by_case(project: Files, tmp_path: Path) -> None:
+    matrix = GOOD.replace("[expect]", '[matrix]\n"ring.req_index" = [0, 0xfffffff0]\n[expect]')
+    pytester = project(good=GOOD, variants=VARIANTS, bad=BAD, missing=NO_IMAGE, matrix=matrix)
+    (pytester.path / "pyproject.toml").write_text("")
+    out, results = tmp_path / "out.xml", tmp_path / "out.json"
+    run(pytester, "--guestsim", "firmware-tests", f"--junitxml={out}")
+    wishes = Wishes()
+    words = ["check", "firmware-tests", f"--json={results}", "-j1"]
+    ended(lambda: commands.app(words, obj=wishes, standalone_mode=False), wishes)
+    judged = {}
+    for result in json.loads(results.read_text())["results"]:
+        file, _, variant = result["scenario"].rpartition("/")[2].partition(".toml")
+        judged[file + variant] = result["verdict"]
+    found = {}
+    for case in ET.parse(out).getroot().iter("testcase"):  # noqa: S314
+        file = case.get("classname", "").removeprefix("firmware-tests.").removesuffix(".toml")
+        name, _, rest = case.get("name", "").partition("[")
+        side = "" if name == file else name
+        variant = "-".join(filter(None, (side, rest.removesuffix("]"))))
+        kinds = {"failure": "fail", "error": "error", "skipped": "skip"}
+        verdict = next((kinds[child.tag] for child in case if child.tag in kinds), "pass")
+        found[f"{file}#{variant}" if variant else file] = verdict
+    assert found == judged
+    assert set(judged.values()) == {"pass", "fail", "skip"}
