@@ -18,7 +18,8 @@ from pathlib import Path
 
 import msgspec
 
-from guestsim.runner import Options, check
+from guestsim.pytest_plugin.options import check
+from guestsim.runner import Options
 from guestsim.scenario import load_one
 from guestsim.trace.results import Result
 

@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 
 from guestsim.errors import GuestsimError, InputError
-from guestsim.pytest_plugin.options import options_of
+from guestsim.pytest_plugin.options import check, options_of
 from guestsim.pytest_plugin.reports import failure_of
-from guestsim.runner import check
 from guestsim.scenario import Scenario, load
 from guestsim.trace.results import Result, Verdict
 

@@ -3,18 +3,34 @@
 from __future__ import annotations
 
 import tempfile
+import threading
 from pathlib import Path
 
 import pytest
 
 from guestsim.errors import InputError
 from guestsim.runner import Options
+from guestsim.runner import check as run_check
 from guestsim.runner.control import budget_of, images_of
+from guestsim.runner.interrupt import interrupted, listening
+from guestsim.scenario import Scenario
+from guestsim.trace.results import Result
 
-__all__ = ["options_of"]
+__all__ = ["check", "options_of"]
 
 _FOLDER = "guestsim-witnesses"
 _KEY = pytest.StashKey[Options]()
+
+
+def check(scenario: Scenario, options: Options) -> Result:
+    """As `guestsim.runner.check`. Ctrl-C ends it where it can be ended, and then pytest's run."""
+    if threading.current_thread() is not threading.main_thread():
+        return run_check(scenario, options)
+    with listening():
+        result = run_check(scenario, options)
+    if interrupted():
+        raise KeyboardInterrupt
+    return result
 
 
 def options_of(config: pytest.Config) -> Options:

@@ -28,6 +28,7 @@ from guestsim.runner.control import Options
 from guestsim.runner.executions import SAMPLED
 from guestsim.runner.witnesses import save_schedule, witness_path
 from guestsim.scenario import Scenario, Strategy
+from guestsim.search.library import LIBRARY as EXPLORER
 from guestsim.trace.results import Result, Verdict
 
 __all__ = ["default_folder", "keep", "kept", "key_of", "program_digest"]
@@ -147,8 +148,9 @@ def program_digest() -> str:
     digest = hashlib.sha256()
     versions = [__version__, sys.version, *map(version, _LIBRARIES)]
     digest.update(msgspec.json.encode(versions))
-    for path in sorted([*_PROGRAM.rglob("*.py"), *_PROGRAM.rglob("*.so")]):
-        digest.update(path.relative_to(_PROGRAM).as_posix().encode() + b"\0")
+    files = sorted(_PROGRAM.rglob("*.py"))
+    for path in [*files, *([EXPLORER] if EXPLORER.exists() else [])]:
+        digest.update(os.path.relpath(path, _PROGRAM).encode() + b"\0")
         digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()
 

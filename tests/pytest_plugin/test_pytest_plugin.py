@@ -38,6 +38,12 @@ chain = ["reset-poison", "frontend"]
 [expect]
 connected = "always"
 """
+LONG = """title = "forty requests in flight: half a minute"
+[boot]
+chain = [{ image = "frontend", requests = [SENDS] }]
+[expect]
+connected = "always"
+""".replace("SENDS", ", ".join(['"send data/x"'] * 40))
 NO_IMAGE = """title = "an image that is not there"
 [boot]
 chain = ["./nowhere.elf"]
@@ -204,3 +210,21 @@ def test_pytest_and_check_agree_case_by_case(project: Files, tmp_path: Path) -> 
         found[f"{file}#{variant}" if variant else file] = verdict
     assert found == judged
     assert set(judged.values()) == {"pass", "fail", "skip"}
+
+
+def test_ctrl_c_ends_the_run(project: Files) -> None:
+    pytester = project(a=GOOD, long=LONG)
+    pytester.makeconftest(
+        """
+        import os, signal, threading
+
+        def pytest_runtest_setup(item):
+            if "long" in item.nodeid:
+                threading.Timer(1, os.kill, (os.getpid(), signal.SIGINT)).start()
+        """
+    )
+    result = pytester.runpytest_subprocess(
+        "-n", "0", "--guestsim", "firmware-tests", "--guestsim-no-cache", timeout=60
+    )
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    assert "KeyboardInterrupt" in result.stdout.str()
