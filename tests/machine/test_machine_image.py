@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import pytest
 from code86 import BASE, HLT, elf
+from elftools.elf.elffile import ELFFile
 
 from guestsim.errors import InputError
 from guestsim.machine.boot import check_fits
 from guestsim.machine.image import load_image
+from guestsim.machine.images import builtin_images
+from guestsim.machine.symbols import symbols_of
+from guestsim.runner.symbolize import Symbolizer
 
 
 def test_a_good_image_gives_its_segments_and_hash(tmp_path: Path) -> None:
@@ -77,3 +82,36 @@ def test_an_image_outside_memory_is_refused(tmp_path: Path, address: int, what: 
     path.write_bytes(elf([(address, bytes(4096))], entry=address))
     with pytest.raises(InputError, match=what):
         check_fits(load_image("far", path), 16 << 20)
+
+
+def frontend() -> bytes:
+    return builtin_images()["frontend"].path.read_bytes()
+
+
+def test_a_note_that_makes_no_sense_is_one_line(tmp_path: Path) -> None:
+    # Its name has no end: pyelftools gives up with an error of its own parser.
+    path = tmp_path / "damaged.elf"
+    path.write_bytes(frontend().replace(b"Xen\0", b"XenX", 1))
+    with pytest.raises(InputError, match="not a whole ELF file") as found:
+        load_image("damaged", path)
+    assert str(found.value).isprintable()
+
+
+def test_damaged_lines_are_left_out_and_said(tmp_path: Path) -> None:
+    whole = frontend()
+    elf = ELFFile(io.BytesIO(whole))
+    lines = elf.get_section_by_name(".debug_line")
+    assert lines is not None
+    data = bytearray(whole)
+    first = lines["sh_offset"]
+    data[first : first + lines["sh_size"]] = b"\x55" * lines["sh_size"]
+    path = tmp_path / "damaged.elf"
+    path.write_bytes(data)
+    image = load_image("damaged", path)
+    assert symbols_of(whole).damage == ""
+    found = symbols_of(image.content)
+    assert found.damage != ""
+    assert found.function(image.entry) == symbols_of(whole).function(image.entry)
+    assert found.function(image.entry)
+    (notice,) = Symbolizer([image]).notices([])
+    assert notice.startswith("damaged: no functions or lines, or not all: its tables are damaged")
