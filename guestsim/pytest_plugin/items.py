@@ -9,7 +9,7 @@ import pytest
 
 from guestsim.errors import GuestsimError, InputError
 from guestsim.pytest_plugin.options import check, options_of
-from guestsim.pytest_plugin.reports import failure_of
+from guestsim.pytest_plugin.reports import failure_of, timeline_of
 from guestsim.scenario import Scenario, load
 from guestsim.trace.results import Result, Verdict
 
@@ -63,8 +63,9 @@ class ScenarioItem(pytest.Item):
         assert self.result is not None
         if self.result.verdict is not Verdict.PASS:
             width = self.config.get_terminal_writer().fullwidth
-            options = options_of(self.config)
-            pytest.fail(failure_of(self.result, self.scenario, options, width), pytrace=False)
+            text = timeline_of(self.result, self.scenario, options_of(self.config), width)
+            self.add_report_section("call", "timeline", text)
+            pytest.fail(failure_of(self.result), pytrace=False)
 
     def reportinfo(self) -> tuple[Any, int | None, str]:
         """Where it is, and what it is called."""

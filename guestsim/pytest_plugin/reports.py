@@ -15,23 +15,27 @@ from guestsim.scenario import Scenario
 from guestsim.trace.results import Result
 from guestsim.trace.text import escaped
 
-__all__ = ["failure_of"]
+__all__ = ["failure_of", "timeline_of"]
 
 
-def failure_of(result: Result, scenario: Scenario, options: Options, width: int) -> str:
-    """The report of a scenario that failed, at most `width` columns wide."""
-    lines = [escaped(failure) for failure in result.failures]
+def failure_of(result: Result) -> str:
+    """Which expectations failed: what summaries repeat."""
+    return "\n".join(map(escaped, result.failures))
+
+
+def timeline_of(result: Result, scenario: Scenario, options: Options, width: int) -> str:
+    """The timeline of an execution that shows why, at most `width` columns wide, and how to see it
+    again; "" where no one execution does."""
     shown = _witness(result)
     if shown is None:
-        return "\n".join(lines)
+        return ""
     what, path = shown
     own = {stage.name for stage in scenario.boot.stages}
     images = {name: image for name, image in options.images.items() if name in own}
     command = ["guestsim", "replay", path]
     command += [f"--image={name}={image}" for name, image in images.items()]
     text = _timeline(Path(path), images, scenario.search.max_ops, width)
-    lines += ["", f"{what}:", "", text.rstrip(), "", f"again: {shlex.join(command)}"]
-    return "\n".join(lines)
+    return f"{what}:\n\n{text.rstrip()}\n\nagain: {shlex.join(command)}"
 
 
 def _witness(result: Result) -> tuple[str, str] | None:
