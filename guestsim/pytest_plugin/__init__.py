@@ -59,6 +59,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "was cut short is an error. May be given once for each.",
     )
     group.addoption(
+        "--guestsim-max-cases",
+        metavar="N",
+        type=int,
+        default=1000,
+        help="How many cases a matrix may have.",
+    )
+    group.addoption(
         "--guestsim-no-cache",
         action="store_true",
         help="Run everything, also where pytest's cache has the verdict, on the same everything.",

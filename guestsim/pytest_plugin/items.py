@@ -22,7 +22,7 @@ class ScenarioFile(pytest.File):
     def collect(self) -> Iterable[ScenarioItem]:
         """Its scenarios, in the file's order."""
         try:
-            scenarios = load(self.path)
+            scenarios = load(self.path, self.config.getoption("--guestsim-max-cases"))
         except InputError as error:
             raise self.CollectError(f"guestsim: {error}") from None
         for scenario in scenarios:

@@ -100,6 +100,7 @@ def test_the_wheel_has_what_runs_and_the_sdist_all_sources(built: Path) -> None:
     for name in (
         *("search/explorer.so", "images/frontend.elf", "pytest_plugin/items.py"),
         *("scenarios/torn-reset.toml", "scenarios/mutants/never-clears.toml"),
+        "scenario/scenario.schema.json",
     ):
         assert f"guestsim/{name}" in names, name
     (sdist,) = built.glob("*.tar.gz")
@@ -107,7 +108,13 @@ def test_the_wheel_has_what_runs_and_the_sdist_all_sources(built: Path) -> None:
         inside = {name.partition("/")[2] for name in archive.getnames()}
     for name in (
         *("firmware/build.py", "firmware/images/frontend/main.c", "guestsim/search/explorer.c"),
-        *("scenarios/torn-reset.toml", "tests/consumer/test_consumer.py", "docs/ci.md", "LICENSE"),
+        *(
+            "scenarios/torn-reset.toml",
+            "tests/consumer/test_consumer.py",
+            "docs/ci.md",
+            "LICENSE",
+            ".ci/run",
+        ),
     ):
         assert name in inside, name
     assert not any(name.endswith((".elf", ".so")) for name in inside)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from scenario_documents import documents
 
+import guestsim
 from guestsim.scenario import load, schema
 from guestsim.scenario.models import RULES, ScenarioFile
 from guestsim.scenario.problem import Problem
@@ -133,3 +135,9 @@ def test_schema_types_and_checks_say_the_same(document: dict[str, Any]) -> None:
     # Which sections a file without variants needs is not a matter of shape.
     del parts["anyOf"]
     assert accepts(parts, document) is fits
+
+
+def test_the_schema_that_is_in_the_package_is_the_one_that_is_printed() -> None:
+    """After a change of keys: `guestsim schema > guestsim/scenario/scenario.schema.json`."""
+    file = Path(guestsim.__file__).with_name("scenario") / "scenario.schema.json"
+    assert json.loads(file.read_text()) == json.loads(json.dumps(SCHEMA))
