@@ -20,7 +20,7 @@ from guestsim.files import MIB, read_text, write_file
 from guestsim.trace import Outcome
 from guestsim.trace.results import Run
 from guestsim.trace.spelling import not_one_of
-from guestsim.trace.text import escaped, printable
+from guestsim.trace.text import escaped, printable, shorten
 
 __all__ = [
     "SUFFIX",
@@ -170,6 +170,10 @@ def parse_schedule(text: str, name: str) -> Schedule:
         schedule = msgspec.convert(raw, Schedule)
     except msgspec.ValidationError as error:
         raise InputError(f"{name}: {_words(str(error))}") from None
+    except UnicodeEncodeError:
+        raise InputError(
+            f"{name}: half a character (a lone surrogate) where a word stands"
+        ) from None
     if not schedule.steps:
         raise InputError(f"{name}: steps: at least one segment is needed")
     if schedule.digests and len(schedule.digests) != len(schedule.steps):
@@ -180,8 +184,14 @@ def parse_schedule(text: str, name: str) -> Schedule:
     return schedule
 
 
+_LONGEST = 160
+"""Characters of a message that repeats what stands in the file."""
+
+
 def _words(error: str) -> str:
     """msgspec's "Expected … - at `$.steps[0]`" with the key in front."""
     message, at, where = escaped(error).partition(" - at `$")
     key = where.rstrip("`").lstrip(".")
-    return f"{key}: {message[0].lower()}{message[1:]}" if at and key else error
+    text = f"{message[0].lower()}{message[1:]}" if at and key else error
+    text = shorten(text, _LONGEST)
+    return f"{shorten(key, _LONGEST)}: {text}" if at and key else text
