@@ -6,7 +6,6 @@ How it ends, and with which status, is in `cli_end`; what its options mean, in `
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
@@ -45,7 +44,7 @@ from guestsim.cli.options import (
 )
 from guestsim.cli.results import Results
 from guestsim.cli.streams import prepare_streams
-from guestsim.errors import InputError, OutputError
+from guestsim.errors import InputError
 from guestsim.files import check_writable
 from guestsim.report.console import make_console
 from guestsim.report.matrix import Matrices
@@ -74,7 +73,7 @@ from guestsim.scenario import MAX_CASES, Scenario, find, load, schema, shipped_s
 if TYPE_CHECKING:
     from guestsim.runner.visit import Visit
 
-__all__ = ["main"]
+__all__ = ["app", "main", "say"]
 
 app = typer.Typer(
     name="guestsim",
@@ -315,42 +314,6 @@ def replay(
     _after(out, setup.guest.console, symbols.notices(setup.guest.notices), show=console)
 
 
-@app.command(cls=Command, short_help="Be a xenstored on a Unix socket, until Ctrl-C.")
-def serve(
-    socket: Annotated[
-        Path,
-        typer.Option(
-            "--socket", metavar="PATH", help="Make the socket there; for your own user only."
-        ),
-    ],
-    store: Annotated[
-        Path | None,
-        typer.Option(
-            "--store",
-            metavar="FILE",
-            help="Begin with the [store] of this TOML file. Default: an empty store.",
-        ),
-    ] = None,
-    trace: Annotated[bool, typer.Option("--trace", help="Print every message.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing.")] = False,
-) -> None:
-    """Be a xenstored on a Unix socket, until Ctrl-C: for xenstore-ls, libxenstore and the like."""
-    # asyncio takes a while to import, and no other command needs it.
-    from guestsim.serve import Listener, new_hub
-    from guestsim.serve import serve as serve_clients
-
-    say = _ignore if quiet else _say
-    tell = _ignore if quiet else _teller("nothing more is printed")
-
-    def ready(listener: Listener) -> None:
-        if listener.took_over:
-            say(f"{listener.path}: nobody listened on the socket that was there; replaced")
-        tell(f"ready: export XENSTORED_PATH={listener.path.absolute()}")
-
-    hub = new_hub(store, _teller("no more messages are shown") if trace else None)
-    serve_clients(hub, socket, ready=ready, say=say)
-
-
 @app.command(cls=Command)
 def images() -> None:
     """List the built-in firmware images."""
@@ -382,31 +345,11 @@ def _visits(socket: Path | None, stop_at: str | None) -> AbstractContextManager[
         return nullcontext()
     from guestsim.runner.visit import visiting
 
-    return visiting(socket, stop_at, _say)
+    return visiting(socket, stop_at, say)
 
 
-def _say(line: str) -> None:
+def say(line: str) -> None:
     print(f"guestsim: {line}", file=sys.stderr)
-
-
-def _teller(otherwise: str) -> Callable[[str], None]:
-    """Prints lines, as long as they can be: a server's clients do not care who reads them."""
-    can_print = True
-
-    def tell(line: str) -> None:
-        nonlocal can_print
-        if can_print:
-            try:
-                print(line, flush=True)
-            except OutputError as error:
-                can_print = False
-                _say(f"{error}; {otherwise}, the server goes on")
-
-    return tell
-
-
-def _ignore(_: str) -> None:
-    pass
 
 
 def _after(out: Console, console: str, notices: tuple[str, ...], *, show: bool) -> None:
