@@ -349,6 +349,7 @@ def _visits(socket: Path | None, stop_at: str | None) -> AbstractContextManager[
 
 
 def say(line: str) -> None:
+    """A line about what is going on, to standard error."""
     print(f"guestsim: {line}", file=sys.stderr)
 
 
