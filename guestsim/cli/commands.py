@@ -1,6 +1,7 @@
-"""The command line: `guestsim check | mutants | run | replay | serve | images | schema`.
+"""Commands that run scenarios and show what is known: check, mutants, run, replay, images, schema.
 
-How it ends, and with which status, is in `cli_end`; what its options mean, in `cli_options`.
+How a command ends, and with which status, is in `guestsim.cli.ending`; what its options mean, in
+`guestsim.cli.options`.
 """
 
 from __future__ import annotations

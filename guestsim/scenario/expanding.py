@@ -48,6 +48,10 @@ def scenarios_of(
     for name, count in Counter(scenario.variant for scenario in found).items():
         if count > 1:
             raise Problem(("matrix",), f"{quoted(str(name))} is the name of two scenarios")
+    for scenario in found:
+        if scenario.case is not None and scenario.variant in known:
+            name = quoted(str(scenario.variant))
+            raise Problem(("matrix",), f"{name} would mean a case and a variant")
     return tuple(found)
 
 

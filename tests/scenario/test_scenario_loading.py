@@ -415,3 +415,9 @@ def test_a_matrix_that_makes_no_sense_has_its_line(changed: tuple[str, str], sai
 def test_a_matrix_may_not_be_too_large() -> None:
     with pytest.raises(InputError, match="6 cases; more than 5 need --max-cases 6"):
         load(write(MATRIX), 5)
+
+
+def test_a_name_means_one_thing() -> None:
+    text = BOTH + '[[variant]]\nname = "a"\n[[variant]]\nname = "a-tso"\n'
+    with pytest.raises(InputError, match='"a-tso" would mean a case and a variant'):
+        load(write(text))
