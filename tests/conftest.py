@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import os
+import signal
 
 import pytest
 
 # A verdict of an earlier run would hide what a test breaks on purpose.
 os.environ["GUESTSIM_CACHE"] = ""
+
+# Who starts tests in the background of a script has SIGINT ignored, and so would every program that
+# they start. With a handler here, those have the usual one.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
