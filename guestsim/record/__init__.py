@@ -1,5 +1,6 @@
 """An actor recorded: a finite table, so that the real one runs only for what is new."""
 
+from guestsim.record.cut import cut
 from guestsim.record.file import Recording, load_recording, save_recording
 from guestsim.record.record import END, Record
 from guestsim.record.recorded_execution import RecordedExecution, Standing
@@ -12,6 +13,7 @@ __all__ = [
     "Recorder",
     "Recording",
     "Standing",
+    "cut",
     "load_recording",
     "save_recording",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from typing import Any
 
 from guestsim.errors import InternalError
@@ -52,6 +52,10 @@ class Recorder(Record):
                 self._check_locked(node, known)
             answers[value] = known
         return known
+
+    def points(self) -> Iterable[tuple[int, Any]]:
+        """(node, point) of every answered op: where the actor stood before the answer."""
+        return self._points.items()
 
     def _run(self, node: int | None, value: int) -> Burst:
         self.live_runs += 1

@@ -12,7 +12,7 @@ from guestsim.trace import MEANING, Event, Flag, Kind, Op, Outcome, Site, is_yie
 from guestsim.trace.text import escaped
 from guestsim.trace.wire import INDICES, RING_ERRORS, RING_SIZE
 
-__all__ = ["Role", "Unit", "name_of", "units"]
+__all__ = ["FEATURES", "Role", "Unit", "name_of", "units"]
 
 
 class Role(StrEnum):
@@ -50,7 +50,8 @@ _PAGE = 4096
 _WORD = 4
 _FILL = 256
 """Stores of this many equal bytes are a wipe, not a message."""
-_FEATURES = ("reconnection", "error", "watch depth", "DOMID_ANY")
+FEATURES = ("reconnection", "error", "watch depth", "DOMID_ANY")
+"""Bits of `server_features` in words, from bit 0."""
 
 
 def name_of(actor: str, names: Mapping[str, str]) -> str:
@@ -275,7 +276,7 @@ def _value_words(name: str, value: int, size: int) -> str:
     if name == "connection":
         return f"{value} ({'reconnect' if value else 'connected'})" if value < 2 else str(value)
     if name == "server_features" and value:
-        bits = [_FEATURES[bit] if bit < len(_FEATURES) else f"bit {bit}" for bit in range(32)]
+        bits = [FEATURES[bit] if bit < len(FEATURES) else f"bit {bit}" for bit in range(32)]
         return f"{value:#x} ({', '.join(bits[bit] for bit in range(32) if value >> bit & 1)})"
     if name.startswith("evtchn"):
         return f"{value:#x}"

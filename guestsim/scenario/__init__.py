@@ -35,6 +35,7 @@ from guestsim.scenario.platform import (
     parse_xen,
 )
 from guestsim.scenario.shipped import shipped_scenarios
+from guestsim.scenario.story import story_of
 from guestsim.scenario.template import TEMPLATE
 
 __all__ = [
@@ -73,4 +74,5 @@ __all__ = [
     "parse_xen",
     "schema",
     "shipped_scenarios",
+    "story_of",
 ]

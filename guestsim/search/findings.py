@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 
 from guestsim.errors import StoppedError
+from guestsim.record import Recorder
 from guestsim.search.problem import Problem, Progress
 from guestsim.search.search import ExplorerName, Search
 from guestsim.search.validate import validate
@@ -31,6 +32,8 @@ class Findings(msgspec.Struct, frozen=True):
     transitions: int
     """Between stored states, and ends."""
     certificate: Certificate
+    records: tuple[Recorder, ...]
+    """Of the actors, from where the search begins: all that it needed of them."""
 
 
 def explore(
@@ -73,6 +76,7 @@ def explore(
         counts.states,
         counts.transitions,
         _certificate(search, images or {}, compared),
+        search.records,
     )
 
 

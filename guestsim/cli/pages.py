@@ -1,0 +1,114 @@
+"""The command `page`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.text import Text
+
+from guestsim.cli.command import Command
+from guestsim.cli.commands import app
+from guestsim.cli.ending import INCONCLUSIVE, OK, OUR_FAULT, WRONG_INPUT
+from guestsim.cli.options import (
+    BudgetOption,
+    DebugOption,
+    ImageOption,
+    JobsOption,
+    MaxCasesOption,
+    PathsArgument,
+    SourceOption,
+)
+from guestsim.report.console import make_console
+from guestsim.report.progress import live_progress
+from guestsim.runner import Options
+from guestsim.runner.control import budget_of, images_of
+from guestsim.scenario import MAX_CASES, find, load
+from guestsim.trace.results import Fault, Verdict
+from guestsim.trace.text import escaped
+
+if TYPE_CHECKING:
+    from guestsim.runner.pages import Page
+
+__all__ = ["page"]
+
+
+@app.command(cls=Command, short_help="Write scenarios as pages in which their order is played.")
+def page(
+    context: typer.Context,
+    paths: PathsArgument,
+    to: Annotated[
+        Path,
+        typer.Option("--to", metavar="FOLDER", help="Write the pages there; made if need be."),
+    ],
+    image: ImageOption = None,
+    debug: DebugOption = None,
+    source: SourceOption = None,
+    jobs: JobsOption = None,
+    max_cases: MaxCasesOption = MAX_CASES,
+    budget: BudgetOption = None,
+) -> None:
+    """Write each scenario as one HTML file that needs no network: the reader decides who moves.
+
+    Of more than one, an index, and the sides of a file beside each other.
+    """
+    # jinja2 takes a while to import, and no other command needs it.
+    from guestsim.runner.pages import Wanted, check_folder, names_of, write_around, write_pages
+
+    options = Options(
+        images=images_of(image),
+        seconds=budget_of(budget, "s"),
+        states=budget_of(budget, ""),
+        traceback=context.obj.traceback,
+    )
+    scenarios = [scenario for file in find(paths) for scenario in load(file, max_cases)]
+    names = names_of(scenarios)
+    several = len(scenarios) > 1 or any(path.is_dir() for path in paths)
+    check_folder(to, [*names, *(["index.html"] if several else [])])
+    wanted = Wanted(
+        to, options, tuple(debug or ()), tuple(source or ()), "all pages" if several else ""
+    )
+    out = make_console(sys.stdout)
+    cores = jobs or len(os.sched_getaffinity(0))
+    pages: list[Page] = []
+    with (
+        live_progress([scenario.name for scenario in scenarios]) as shown,
+        closing(write_pages(scenarios, names, wanted, cores, shown.report)) as written,
+    ):
+        for number, one in enumerate(written):
+            pages.append(one)
+            shown.done(number)
+            if one.verdict is Verdict.ERROR:
+                shown.complain(f"guestsim: {one.note}")
+            with shown.set_aside():
+                out.print(_line(one, to))
+    if several:
+        write_around(to, _title(paths), scenarios, pages)
+        out.print(
+            Text(f"{escaped(str(to / 'index.html'))}: {sum(bool(p.file) for p in pages)} pages")
+        )
+    raise typer.Exit(_status(pages))
+
+
+def _line(one: Page, folder: Path) -> Text:
+    """What became of one page."""
+    if one.file:
+        return Text(f"{escaped(str(folder / one.file))}: {one.note}")
+    return Text(f"{escaped(one.scenario)}: {one.verdict}: {one.note}")
+
+
+def _title(paths: list[Path]) -> str:
+    return "guestsim: " + ", ".join(escaped(str(path)) for path in paths)
+
+
+def _status(pages: list[Page]) -> int:
+    if any(one.fault is Fault.GUESTSIM for one in pages):
+        return OUR_FAULT
+    verdicts = {one.verdict for one in pages}
+    if Verdict.ERROR in verdicts:
+        return WRONG_INPUT
+    return INCONCLUSIVE if Verdict.INCONCLUSIVE in verdicts else OK

@@ -1,0 +1,122 @@
+/**
+ * A whole play as text: in the page's link, and as a schedule file that `guestsim replay` takes.
+ *
+ * In a link: `#p=0x105.1x13` is 105 steps of mover 0, then 13 of mover 1; `&c=1.0` answers choices.
+ */
+import {Kind} from "./ops.js";
+import {moverNames} from "./program.js";
+
+/** Runs of one mover, and the answers of choices. @param {Play} play */
+export function runsOf(play) {
+  /** @type {[number, number][]} */
+  const runs = [];
+  const choices = [];
+  for (const {mover, answer, events} of play.steps) {
+    const last = runs.at(-1);
+    if (last && last[0] === mover) last[1] += 1;
+    else runs.push([mover, 1]);
+    if (events[0]?.op.kind === Kind.CHOOSE) choices.push(answer);
+  }
+  return {runs, choices};
+}
+
+/** @param {Play} play */
+export function toFragment(play) {
+  const {runs, choices} = runsOf(play);
+  if (!runs.length) return "";
+  const answers = choices.some(Boolean) ? `&c=${choices.join(".")}` : "";
+  return `#p=${runs.map(([mover, count]) => `${mover}x${count}`).join(".")}${answers}`;
+}
+
+/** Runs and choices of a fragment; null where it is none of ours. @param {string} fragment */
+export function fromFragment(fragment) {
+  const match = /^#p=(\d+x\d+(?:\.\d+x\d+)*)(?:&c=(\d+(?:\.\d+)*))?$/.exec(fragment);
+  if (!match) return null;
+  return {
+    runs: match[1].split(".").map((run) => run.split("x").map(Number)),
+    choices: match[2] ? match[2].split(".").map(Number) : [],
+  };
+}
+
+/** Play runs from the start; why that stopped before their end, "" where it did not. */
+export function follow(play, {runs, choices}) {
+  const left = [...choices];
+  const names = moverNames(play.program);
+  for (const [mover, count] of runs) {
+    if (!(mover < play.movers)) return `there is no mover ${mover}`;
+    for (let made = 0; made < count; made += 1) {
+      const chooses = mover < play.count && play.op(mover).kind === Kind.CHOOSE;
+      const why = play.whyNot(mover);
+      if (why) return `step ${play.steps.length + 1}: ${names[mover]} cannot move: ${why}`;
+      const answer = chooses ? left.shift() ?? 0 : 0;
+      if (chooses && answer >= play.op(mover).value) return `step ${play.steps.length + 1}: no such choice`;
+      play.step(mover, answer);
+    }
+  }
+  return "";
+}
+
+/** The play as a schedule file. @param {Play} play @param {string | null} outcome */
+export function toSchedule(play, outcome) {
+  const {program} = play;
+  const names = moverNames(program);
+  const {runs, choices} = runsOf(play);
+  const steps = program.begun.steps.map((run) => [...run, "before the page begins"]);
+  for (const [mover, count] of runs) {
+    const last = steps.at(-1);
+    if (last && last[0] === names[mover]) last[1] += count;
+    else steps.push([names[mover], count, "played"]);
+  }
+  const schedule = {
+    version: 1,
+    guestsim: program.guestsim,
+    title: program.title,
+    scenario: program.scenario,
+    images: program.images.map(([name, sha256]) => ({name, sha256})),
+    memory_model: program.memoryModel,
+    strategy: "player",
+    outcome,
+    steps,
+    choices: [...program.begun.choices, ...choices],
+  };
+  return `${JSON.stringify(schedule, null, 1)}\n`;
+}
+
+/** Runs and choices of a schedule file; throws an Error that says in one line what is wrong. */
+export function fromSchedule(text, program) {
+  let schedule;
+  try {
+    schedule = JSON.parse(text);
+  } catch {
+    throw new Error("this is no schedule: not JSON");
+  }
+  if (typeof schedule !== "object" || schedule === null || !Array.isArray(schedule.steps)) {
+    throw new Error("this is no schedule: it has no steps");
+  }
+  const images = (schedule.images ?? []).map(({name, sha256}) => `${name} ${sha256}`).join();
+  if (images !== program.images.map((image) => image.join(" ")).join()) {
+    throw new Error("this schedule was recorded with other images than this page");
+  }
+  if ((schedule.memory_model ?? "sc") !== program.memoryModel) {
+    throw new Error(`this schedule is for ${schedule.memory_model}, the page for ${program.memoryModel}`);
+  }
+  const names = moverNames(program);
+  const steps = schedule.steps.map(([name, count]) => [name, count]);
+  for (const [name, count] of program.begun.steps) {
+    let left = count;
+    while (left && steps[0]?.[0] === name) {
+      const taken = Math.min(left, steps[0][1]);
+      left -= taken;
+      steps[0][1] -= taken;
+      if (!steps[0][1]) steps.shift();
+    }
+    if (left) throw new Error("this schedule begins in another way than this page");
+  }
+  const runs = steps.map(([name, count]) => {
+    if (!names.includes(name)) throw new Error(`this page has no ${JSON.stringify(name)}`);
+    if (!Number.isInteger(count) || count < 1) throw new Error("a step count is not a number");
+    return [names.indexOf(name), count];
+  });
+  const choices = (schedule.choices ?? []).slice(program.begun.choices.length);
+  return {runs, choices, outcome: schedule.outcome ?? null};
+}

@@ -1,0 +1,471 @@
+/** The page itself: buttons, keys, what is shown after each step. */
+import {Chronicle} from "./chronicle.js";
+import {byId, el, setText} from "./dom.js";
+import {load, resultOf} from "./effects.js";
+import {Play} from "./engine.js";
+import {Lanes} from "./lanes.js";
+import {follow, fromFragment, fromSchedule, toFragment, toSchedule} from "./link.js";
+import {Flag, Kind, OUTCOMES} from "./ops.js";
+import {Fields, messagesOf, standingOf} from "./panels.js";
+import {savePicture} from "./picture.js";
+import {moverNames} from "./program.js";
+import {Circle} from "./ring.js";
+import {sentence} from "./sentence.js";
+import {Solver} from "./solver.js";
+import {isLoud, nextWords, single} from "./words.js";
+
+/** States after which the page asks before it goes on. */
+const MOST_STATES = 2_000_000;
+/** Steps that a run makes at most. */
+const MOST_STEPS = 20_000;
+
+export class Player {
+  constructor(program) {
+    this.program = program;
+    this.play = new Play(program);
+    this.story = new Chronicle(program);
+    /** Events at which a turn begins, or the reader's steps. @type {Set<number>} */
+    this.turns = new Set();
+    this.solver = program.whole ? new Solver(program, MOST_STATES) : null;
+    /** @type {((player: Player) => void)[]} */
+    this.listeners = [];
+    /** Steps before which the reader does not go back by "restart". */
+    this.home = 0;
+    this.circles = [new Circle("req", program), new Circle("rsp", program)];
+    this.fields = new Fields(program);
+    this.lanes = new Lanes(byId("rows"), program);
+    this.outcomeShown = "";
+    this.build();
+    this.open(location.hash);
+    window.addEventListener("hashchange", () => this.open(location.hash));
+    document.addEventListener("keydown", (event) => this.key(event));
+    if (this.solver) this.solve();
+    this.show(true);
+  }
+
+  // -- what the reader does ---------------------------------------------------------------------
+
+  /** One step of a mover. */
+  step(mover, answer = 0) {
+    const at = this.story.events.length;
+    const before = this.play.turn();
+    if (!this.play.step(mover, answer)) return false;
+    for (const event of /** @type {Step} */ (this.play.steps.at(-1)).events) this.story.add(event);
+    if (this.play.turn() !== before) this.turns.add(at);
+    return true;
+  }
+
+  /** Steps of one actor, up to where others can notice what it has done, or it would sleep. */
+  run(actor) {
+    let made = 0;
+    for (; made < MOST_STEPS; made += 1) {
+      const op = this.play.op(actor);
+      const sleeps = op.kind === Kind.WAIT && !(op.flags & Flag.POLL) && !resultOf(this.play.memory, op);
+      if (made && (op.kind === Kind.CHOOSE || sleeps || op.kind === Kind.HALT)) break;
+      if (this.program.tso && this.play.whyNot(actor) && this.play.buffers[actor].length) {
+        if (!this.step(this.play.count + actor)) break;
+        continue;
+      }
+      if (!this.step(actor)) break;
+      if (isLoud(op, this.program)) {
+        made += 1;
+        break;
+      }
+    }
+    return made > 0;
+  }
+
+  undo() {
+    const done = this.play.undo();
+    if (done) this.retell();
+    return done;
+  }
+
+  redo() {
+    const next = this.play.undone.at(-1);
+    return next !== undefined && this.step(next[0], next[1]);
+  }
+
+  /** Make again what was undone, up to where somebody else moves. */
+  toSwitch() {
+    const mover = (move) => move[0] % this.play.count;
+    const next = this.play.undone.at(-1);
+    if (!next) return false;
+    while (this.play.undone.length && mover(this.play.undone.at(-1)) === mover(next)) this.redo();
+    return true;
+  }
+
+  /** To step `target` of this play. */
+  seek(target) {
+    while (this.play.steps.length > target && this.play.undo());
+    while (this.play.steps.length < target && this.play.redo());
+    this.retell();
+  }
+
+  /** To where the reader begins: power on, or a lesson's start. */
+  restart() {
+    this.seek(this.home);
+  }
+
+  /**
+   * What a button, a key, or the page beside this one asks for.
+   * @param {string} name @param {number} [actor] @param {number} [answer]
+   */
+  command(name, actor = 0, answer = 0) {
+    const known = {
+      step: () => this.step(actor, answer),
+      run: () => this.run(actor),
+      undo: () => this.undo(),
+      redo: () => this.redo(),
+      switch: () => this.toSwitch(),
+      restart: () => this.restart(),
+    };
+    this.say("");
+    known[name]?.();
+    this.show();
+  }
+
+  /** @private The same, and whoever plays along is told. */
+  ask(name, actor = 0, answer = 0) {
+    this.command(name, actor, answer);
+    if (window.parent !== window) window.parent.postMessage({guestsim: "command", name, actor, answer}, "*");
+  }
+
+  /** @private After steps were taken back. */
+  retell() {
+    this.story.tell(this.play);
+    this.turns = new Set();
+    let at = this.program.begun.events.length;
+    let turn = -1;
+    for (const {mover, events} of this.play.steps) {
+      if (mover < this.play.count && mover !== turn) {
+        this.turns.add(at);
+        turn = mover;
+      }
+      at += events.length;
+    }
+  }
+
+  /** Another play altogether: runs of movers. Returns why it could not be followed, or "". */
+  load(runs) {
+    this.play = new Play(this.program);
+    const why = follow(this.play, runs);
+    this.retell();
+    return why;
+  }
+
+  /** @private What the link says. */
+  open(fragment) {
+    if (fragment === toFragment(this.play)) return;
+    const runs = fromFragment(fragment);
+    if (!runs) {
+      if (fragment.startsWith("#p=")) this.say("this link has no play that can be read");
+      return;
+    }
+    const why = this.load(runs);
+    this.say(why ? `the link could not be followed: ${why}` : "the play of the link");
+    this.show(true);
+  }
+
+  // -- the solver -------------------------------------------------------------------------------
+
+  /** @private In slices, so that the page answers meanwhile. */
+  solve() {
+    const {solver} = this;
+    if (!solver) return;
+    const more = solver.slice(performance.now() + 8);
+    this.showReach();
+    if (more) setTimeout(() => this.solve());
+    else this.listeners.forEach((listener) => listener(this));
+  }
+
+  /** The state of the solver's graph in which the play stands; -1 where that is not known. */
+  get state() {
+    return this.solver?.phase === "done" ? this.solver.stateOf(this.play) : -1;
+  }
+
+  /** How it has ended; "" while it has not (or nobody knows). */
+  get outcome() {
+    if (this.play.ended) return this.play.ended.end.outcome ?? "cut short";
+    return this.solver?.isHung(this.state) ? "hung" : "";
+  }
+
+  /** A hint: what to do next for an outcome. */
+  hint(outcome) {
+    const {solver, play, program} = this;
+    if (solver?.phase !== "done") return "not solved yet";
+    const found = solver.hint(this.state, play.turn(), outcome);
+    if (!found) return `${outcome} cannot be reached from here`;
+    const names = moverNames(program);
+    const label = (mover) => (mover < play.count ? program.actors[mover].label
+      : `${program.actors[mover - play.count].label}'s store buffer`);
+    /** @type {[number, number][]} */
+    const runs = [];
+    for (const mover of found.movers) {
+      if (runs.at(-1)?.[0] === mover) /** @type {any} */ (runs.at(-1))[1] += 1;
+      else runs.push([mover, 1]);
+    }
+    if (!names.length) return "";
+    const parts = runs.map(([mover, count]) => `${label(mover)} ${count === 1 ? "once" : `${count} times`}`);
+    const then = found.then >= 0 ? label(found.then) : "";
+    if (!parts.length) return then ? `now ${then} has to move` : `this is ${outcome} already`;
+    return `move ${parts.join(", then ")}${then ? `, then ${then}` : `: that is ${outcome}`}`;
+  }
+
+  // -- what is shown ----------------------------------------------------------------------------
+
+  /** @private */
+  build() {
+    const {program} = this;
+    byId("circles").append(...this.circles.map((circle) => el("figure", {}, circle.node,
+      el("figcaption", {}, circle.ring === "req" ? "req: requests, guest to daemon" : "rsp: replies, daemon to guest"))));
+    byId("fields").append(this.fields.node);
+    this.cards = program.actors.map((actor, number) => this.card(actor, number));
+    byId("movers").append(...this.cards.map((card) => card.node));
+    for (const name of ["undo", "redo", "switch", "restart"]) {
+      byId(name).addEventListener("click", () => this.ask(name));
+    }
+    byId("scrubber").addEventListener("input", (event) => {
+      this.seek(Number(event.target.value));
+      this.show(true);
+    });
+    byId("copy").addEventListener("click", () => this.copy());
+    byId("save").addEventListener("click", () => this.save());
+    byId("open").addEventListener("change", (event) => this.read(event.target));
+    byId("picture").addEventListener("click", () => savePicture(this));
+    byId("go-on").addEventListener("click", () => { this.solver?.goOn(); this.solve(); });
+    for (const [number, way] of program.ways.entries()) {
+      byId("ways").append(el("li", {}, el("button", {type: "button", click: () => this.way(number)}, way.title),
+        el("span", {class: "sentence"}, ` ${way.sentence}`)));
+    }
+  }
+
+  /** Show one of the executions that the search has found, from the start: to be run by redo. */
+  way(number) {
+    const way = this.program.ways[number];
+    const runs = waysRuns(way, this.program);
+    const why = this.load(runs);
+    if (why) this.say(why);
+    else this.say(`${way.title}: go back and forth in it`);
+    this.show(true);
+  }
+
+  /** @private */
+  card(actor, number) {
+    const {program} = this;
+    const step = el("button", {type: "button", class: "step", "data-actor": number,
+      click: () => this.ask("step", number, Number(choice.value || 0))}, `${actor.label}: step`);
+    const run = el("button", {type: "button", class: "run", "data-actor": number,
+      click: () => this.ask("run", number)}, "run");
+    const choice = el("select", {"aria-label": `what ${actor.label} chooses`, hidden: true});
+    const next = el("p", {class: "next"});
+    const why = el("p", {class: "why"});
+    const source = el("code", {class: "source"});
+    const drain = el("button", {type: "button", class: "drain", "data-actor": number,
+      click: () => this.ask("step", this.play.count + number)}, "drain its oldest store");
+    const queue = el("ol", {class: "queue", "aria-label": `${actor.label}'s store buffer, the oldest first`});
+    const standing = el("ul", {class: "standing", "aria-label": `what ${actor.label} has set up`});
+    const node = el("section", {class: `card by-${number}`, "aria-label": actor.label},
+      el("h3", {}, actor.label), next, source, why, choice,
+      el("p", {class: "buttons"}, step, run, ...(program.tso ? [drain] : [])),
+      ...(program.tso ? [queue] : []), standing);
+    return {node, step, run, choice, next, why, source, drain, queue, standing};
+  }
+
+  /** Bring everything up to date. `quietly`: nothing is marked as changed. */
+  show(quietly = false) {
+    const {play, story} = this;
+    this.cards.forEach((card, actor) => this.showCard(card, actor));
+    for (const circle of this.circles) circle.show(story);
+    this.fields.show(play.memory, quietly);
+    this.lanes.show(story, this.turns);
+    const total = play.steps.length + play.undone.length;
+    const scrubber = byId("scrubber");
+    scrubber.max = `${total}`;
+    scrubber.value = `${play.steps.length}`;
+    setText(byId("position"), `step ${play.steps.length} of ${total}`);
+    byId("undo").disabled = !play.steps.length;
+    byId("restart").disabled = play.steps.length === this.home;
+    byId("redo").disabled = byId("switch").disabled = !play.undone.length;
+    const messages = messagesOf(story, 6).map(({ring, text, id}) =>
+      el("li", {class: ring}, text, el("small", {}, ` id ${id}`)));
+    byId("messages").replaceChildren(...messages);
+    history.replaceState(null, "", toFragment(play) || location.pathname + location.search);
+    this.showReach();
+    this.listeners.forEach((listener) => listener(this));
+  }
+
+  /** @private */
+  showCard(card, actor) {
+    const {play, program} = this;
+    const op = play.op(actor);
+    const why = play.whyNot(actor);
+    setText(card.next, play.ended ? "" : `next: ${nextWords(play, actor)}`);
+    setText(card.source, [op.where, op.source].filter(Boolean).join("  "));
+    setText(card.why, play.ended ? "" : why && `cannot move: ${why}`);
+    card.step.disabled = card.run.disabled = Boolean(why);
+    card.choice.hidden = op.kind !== Kind.CHOOSE || Boolean(play.ended);
+    if (!card.choice.hidden) {
+      const meanings = op.note.split(" | ");
+      card.choice.replaceChildren(...Array.from({length: Number(op.value)}, (_, answer) =>
+        el("option", {value: answer}, meanings[answer] || `${answer}`)));
+    } else {
+      card.choice.replaceChildren();
+    }
+    if (program.tso) {
+      card.drain.disabled = Boolean(play.whyNot(play.count + actor));
+      const stores = play.buffers[actor];
+      const shown = stores.slice(0, 8).map((store) => el("li", {},
+        single({actor, op: store, value: store.value}, program)));
+      if (stores.length > 8) shown.push(el("li", {}, `… ${stores.length - 8} more`));
+      card.queue.replaceChildren(...shown);
+    }
+    const standing = standingOf(play, actor);
+    card.standing.replaceChildren(...standing.split("\n").filter(Boolean).map((line) => el("li", {}, line)));
+  }
+
+  /** @private What is still possible, and how it ended. */
+  showReach() {
+    const {solver, play, program} = this;
+    const reach = byId("reach");
+    const asking = solver?.phase === "asking";
+    byId("go-on").hidden = !asking;
+    if (!solver || solver.phase !== "done") {
+      setText(reach, this.unsolved());
+      byId("hints").replaceChildren();
+    } else {
+      const state = this.state;
+      const first = solver.distance;
+      const words = OUTCOMES.filter((outcome) => first.has(outcome)).map((outcome) => {
+        const switches = play.ended ? Infinity : solver.switches(state, play.turn(), outcome);
+        if (switches === Infinity) return `${outcome} not any more`;
+        return `${outcome} in ${switches} switch${switches === 1 ? "" : "es"}`;
+      });
+      const never = OUTCOMES.filter((outcome) => !first.has(outcome));
+      setText(reach, play.ended ? "" : `From here: ${words.join(" · ")}.`
+        + `${never.length ? ` From nowhere: ${never.join(", ")}.` : ""}`);
+      setText(byId("solved"), `The page has tried every order: ${solver.states.toLocaleString("en")} states, `
+        + `${solver.transitions.toLocaleString("en")} steps.`);
+      const hints = [...first.keys()].map((outcome) => el("button", {type: "button", class: "hint",
+        disabled: Boolean(play.ended), click: () => this.say(this.hint(outcome))}, `hint: ${outcome}`));
+      if (byId("hints").childElementCount !== hints.length
+          || byId("hints").firstChild?.disabled !== Boolean(play.ended)) byId("hints").replaceChildren(...hints);
+    }
+    const {outcome} = this;
+    const box = byId("outcome");
+    box.className = outcome ? `outcome ${outcome.replace(" ", "-")}` : "outcome";
+    setText(box, outcome ? `${outcome}: ${sentence(this.story, play.ended)}` : "");
+    if (outcome && !program.whole) setText(reach, "");
+  }
+
+  /** @private */
+  unsolved() {
+    const {solver, program} = this;
+    const found = program.found.join(", ");
+    const verdict = program.certificate?.complete
+      ? `guestsim's own search tried every order and found: ${found}.`
+      : `guestsim's search was cut short; it had found: ${found}.`;
+    if (!solver) return `This page holds some ways only (${program.whyNotWhole}). ${verdict}`;
+    if (solver.phase === "failed") return `Not solved: ${solver.why}. ${verdict}`;
+    if (solver.phase === "asking") {
+      return `Not solved: more than ${solver.states.toLocaleString("en")} states. ${verdict}`;
+    }
+    return `Trying every order: ${solver.states.toLocaleString("en")} states so far. ${verdict}`;
+  }
+
+  /** A line about what has just been done. */
+  say(text) {
+    setText(byId("said"), text);
+  }
+
+  // -- keys, links, files -----------------------------------------------------------------------
+
+  /** @private @param {KeyboardEvent} event */
+  key(event) {
+    const target = /** @type {HTMLElement} */ (event.target);
+    if (event.ctrlKey || event.metaKey || event.altKey || target.matches("input, select, textarea")) return;
+    const {count} = this.play;
+    /** @type {Record<string, [string, number?]>} */
+    const actions = {
+      g: ["step", 0], d: ["step", 1], G: ["run", 0], D: ["run", 1],
+      u: ["undo"], r: ["redo"], n: ["switch"], Home: ["restart"],
+      ...(this.program.tso ? {b: ["step", count], B: ["step", count + 1]} : {}),
+    };
+    const action = actions[event.key];
+    if (!action) return;
+    event.preventDefault();
+    this.ask(...action);
+  }
+
+  /** @private */
+  async copy() {
+    try {
+      await navigator.clipboard.writeText(location.href);
+      this.say("the link to this play is copied");
+    } catch {
+      this.say("copy the address of this page: the play is in it");
+    }
+  }
+
+  /** The schedule of the play, up to where it has ended. */
+  schedule() {
+    const play = new Play(this.program);
+    for (const {mover, answer} of this.play.steps) {
+      if (this.solver?.phase === "done" && this.solver.isHung(this.solver.stateOf(play))) break;
+      play.step(mover, answer);
+    }
+    return toSchedule(play, play.ended?.end.outcome ?? null);
+  }
+
+  /** @private */
+  save() {
+    offer(this.schedule(), `${this.program.name.replace(/[^\w-]+/g, "-")}-played.schedule.json`, "application/json");
+    this.say("guestsim replay takes this file, if it lies in this page's folder");
+  }
+
+  /** @private @param {HTMLInputElement} input */
+  async read(input) {
+    const file = input.files?.[0];
+    if (!file) return;
+    if (file.size > 64 << 20) {
+      this.say(`${file.name}: too large for a schedule`);
+      return;
+    }
+    this.openSchedule(await file.text(), file.name);
+    input.value = "";
+  }
+
+  /** Play the schedule file of that text. */
+  openSchedule(text, name) {
+    try {
+      const runs = fromSchedule(text, this.program);
+      const why = this.load(runs);
+      this.say(why ? `${name}: ${why}` : `${name}: ${this.play.steps.length} steps`);
+    } catch (error) {
+      this.say(`${name}: ${/** @type {Error} */ (error).message}`);
+    }
+    this.show(true);
+  }
+}
+
+/** The runs of an execution from power on, without what stands before the page begins. */
+export function waysRuns(way, program) {
+  const names = moverNames(program);
+  const steps = way.steps.map(([name, count]) => [names.indexOf(name), count]);
+  let skip = program.begun.steps.reduce((sum, [, count]) => sum + count, 0);
+  while (skip && steps.length) {
+    const taken = Math.min(skip, steps[0][1]);
+    skip -= taken;
+    steps[0][1] -= taken;
+    if (!steps[0][1]) steps.shift();
+  }
+  return {runs: steps, choices: way.choices.slice(program.begun.choices.length)};
+}
+
+/** Let the reader save text as a file. */
+export function offer(text, name, type) {
+  const url = URL.createObjectURL(new Blob([text], {type}));
+  const link = el("a", {href: url, download: name});
+  link.click();
+  URL.revokeObjectURL(url);
+}

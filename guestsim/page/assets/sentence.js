@@ -1,0 +1,123 @@
+/** One sentence that says how a play ended, as the timeline says it: guestsim/report/explain.py. */
+import {used} from "./chronicle.js";
+import {load} from "./effects.js";
+import {signed} from "./places.js";
+import {findTear, samplesOf} from "./tears.js";
+
+/** `a`, `a and b`, `a, b and c`. @param {string[]} parts */
+function spoken(parts) {
+  return parts.length < 2 ? parts.join("") : `${parts.slice(0, -1).join(", ")} and ${parts.at(-1)}`;
+}
+
+function the(actor, program) {
+  return actor === 0 ? `the ${program.actors[0].label}` : program.actors[actor].label;
+}
+
+function ownerOf(actor, program) {
+  return actor === 0 ? "the guest's" : `${program.actors[actor].label}'s`;
+}
+
+/** How the play ended. @param {Chronicle} story @param {{actor: number, end: End} | null} ended */
+export function sentence(story, ended) {
+  const {program} = story;
+  const tear = findTear(story, ended);
+  let text;
+  if (!ended) text = hung(story, tear);
+  else if (ended.end.outcome === "connected") text = connected(story, ended.end);
+  else if (ended.end.outcome === "refused") text = refused(story, ended, tear);
+  else if (ended.end.outcome === "corrupted") text = `in the guest, ${message(ended.end)}${cause(tear, program)}`;
+  else if (ended.end.outcome === "crashed") text = crashed(ended, program) + cause(tear, program);
+  else text = message(ended.end);
+  return ended?.end.outcome === "refused" ? `${text}.` : `${text[0].toUpperCase()}${text.slice(1)}.`;
+}
+
+function message(end) {
+  return end.message.replace(/\.+$/, "");
+}
+
+function connected(story, end) {
+  const stages = new Set(story.events.filter((event) => event.actor === 0 && event.op.stage)
+    .map((event) => event.op.stage));
+  const order = stages.size ? `: ${[...stages].join(", then ")}` : "";
+  if (end.unanswered.length) {
+    return `every stage ended well, though the last one took no answer to ${spoken(end.unanswered)}${order}`;
+  }
+  return `every stage ended well, and each request of the last one got the reply that belongs to it${order}`;
+}
+
+function crashed({actor, end}, program) {
+  const place = end.stage ? ` in ${end.stage}` : "";
+  const at = end.where && end.where !== end.stage ? ` at ${end.where}` : "";
+  return `${the(actor, program)} crashed${place}${at}: ${message(end)}`;
+}
+
+/** @param {Tear} tear */
+function heldWords(tear, program) {
+  const {held, other} = tear;
+  const reset = `${ownerOf(tear.reset.actor, program)} reset`;
+  const [age, otherAge] = held.after ? ["after", "before"] : ["before", "after"];
+  const text = `${the(tear.actor, program)} held ${held.place} = ${held.value} from ${age} ${reset}`;
+  if (tear.putBack) {
+    const moved = other.value === held.value ? "" : `, moved on to ${other.value}`;
+    return `${text} and put it back${moved}, over the value from the reset`;
+  }
+  return `${text} and compared it with ${other.place} = ${other.value} from ${otherAge} it`;
+}
+
+function difference(values) {
+  const ring = Object.keys(values)[0].slice(0, 3);
+  return {ring, used: (values[`${ring}_prod`] - values[`${ring}_cons`]) >>> 0};
+}
+
+function useWords(tear) {
+  const {ring, used: bytes} = difference(
+    {[tear.held.place]: tear.held.value, [tear.other.place]: tear.other.value});
+  const words = `${ring}_prod - ${ring}_cons`;
+  return bytes > 1024 ? `${words} = ${signed(bytes)}, which cannot be` : `${words} = ${bytes}, which looks right`;
+}
+
+function cause(tear, program) {
+  if (!tear) return "";
+  return `; before that, ${heldWords(tear, program)}${tear.putBack ? "" : ` (${useWords(tear)})`}`;
+}
+
+function refused(story, ended, tear) {
+  const {program} = story;
+  const who = the(ended.actor, program);
+  let samples = samplesOf(story, ended).map(({name, value}) => [name, value]);
+  if (!samples.length) samples = ended.end.samples;
+  if (tear && tear.actor === ended.actor && !tear.putBack) {
+    const pair = new Map([[tear.held.place, tear.held.value], [tear.other.place, tear.other.value]]);
+    if (!samples.length || samples.length === pair.size && samples.every(([name, value]) => pair.get(name) === value)) {
+      return `${heldWords(tear, program)}, so it gave the ring up`;
+    }
+  }
+  if (samples.length === 2) {
+    const [[first, held], [second, value]] = samples;
+    let text = `${who} held ${first} = ${held} and compared it with ${second} = ${value}`;
+    const values = {[first]: held, [second]: value};
+    const ring = first.slice(0, 3);
+    if (`${ring}_prod` in values && `${ring}_cons` in values) {
+      text += ` (${signed(difference(values).used)} bytes, of 1024 that fit)`;
+    }
+    return `${text}, so it gave the ring up${cause(tear, program)}`;
+  }
+  return `${who} gave the ring up: ${message(ended.end)}${cause(tear, program)}`;
+}
+
+function hung(story, tear) {
+  const {program} = story;
+  const {now} = story;
+  const quiet = now.req_cons === now.req_prod && now.rsp_cons === now.rsp_prod;
+  const facts = quiet ? ["both rings are empty"] : ["req", "rsp"].flatMap((ring) => {
+    const bytes = used(now, ring);
+    if (bytes > 1024) return [`${ring}_prod - ${ring}_cons = ${signed(bytes)}, which cannot be`];
+    return bytes ? [`${bytes} bytes of ${ring === "req" ? "requests" : "replies"} lie unread`] : [];
+  });
+  const {fields} = program.layout;
+  const connection = fields.find(([name]) => name === "connection")[1];
+  if (load(story.memory, connection, 4)) {
+    facts.push(`\`connection\` is still 1, which only ${program.actors[1]?.label ?? "the daemon"} may clear`);
+  }
+  return `nobody gets anywhere: whoever moves, nothing ends any more; ${spoken(facts)}${cause(tear, program)}`;
+}

@@ -1,0 +1,265 @@
+/**
+ * What can still happen: for every state, which outcomes are reachable, in how many switches.
+ *
+ * First everything is explored (graph.js), then distances run backwards from the ends. A state
+ * from which no end can be reached hangs. All of it in slices: nobody waits for it.
+ */
+import {Graph} from "./graph.js";
+import {Ints} from "./memories.js";
+import {OUTCOMES} from "./ops.js";
+
+/** Switches that are not counted any more. */
+const MOST = 254;
+const NEVER = 255;
+
+export class Solver {
+  /** @param {number} most states before it stops and asks */
+  constructor(program, most) {
+    this.graph = new Graph(program);
+    this.most = most;
+    /** exploring, asking (there are more states than `most`), judging, done, failed */
+    this.phase = "exploring";
+    /** Why it failed. */
+    this.why = "";
+    /** For each outcome, by state × actors + whose turn it is. @type {Map<string, Uint8Array>} */
+    this.distance = new Map();
+    this.work = this.run();
+  }
+
+  get states() {
+    return this.graph.states.count;
+  }
+
+  /** How many steps and ends there are between the states found so far. */
+  get transitions() {
+    return this.graph.edgeTo.length;
+  }
+
+  /** Work until `deadline` (of `performance.now()`); whether there is more to do now. */
+  slice(deadline) {
+    while (this.phase === "exploring" || this.phase === "judging") {
+      if (this.work.next().done) break;
+      if (performance.now() >= deadline) return true;
+    }
+    return false;
+  }
+
+  /** Go on although there are more than `most` states. */
+  goOn() {
+    this.most = Infinity;
+    if (this.phase === "asking") this.phase = "exploring";
+  }
+
+  /** @private */
+  * run() {
+    for (const _ of this.graph.explore()) {
+      if (this.states > this.most) this.phase = "asking";
+      yield;
+    }
+    if (this.graph.stuck) {
+      this.phase = "failed";
+      this.why = this.graph.stuck;
+      return;
+    }
+    this.phase = "judging";
+    yield* this.turnRound();
+    const ending = this.sources();
+    yield* this.spread(ending);
+    for (const [outcome, sources] of this.sourcesOf(ending)) {
+      if (sources.length) {
+        this.distance.set(outcome, new Uint8Array(this.states * this.graph.count).fill(NEVER));
+        yield* this.measure(/** @type {Uint8Array} */ (this.distance.get(outcome)), sources);
+      }
+    }
+    this.phase = "done";
+  }
+
+  /** @private The edges by the state to which they lead. */
+  * turnRound() {
+    const {edgeTo, edgeStart} = this.graph;
+    const start = new Int32Array(this.states + 1);
+    for (let edge = 0; edge < edgeTo.length; edge += 1) {
+      if (edgeTo.data[edge] >= 0) start[edgeTo.data[edge] + 1] += 1;
+    }
+    yield;
+    for (let state = 0; state < this.states; state += 1) start[state + 1] += start[state];
+    this.reverseStart = start;
+    const at = start.slice();
+    this.reverseFrom = new Int32Array(start[this.states]);
+    this.reverseBy = new Uint8Array(start[this.states]);
+    for (let state = 0; state < this.states; state += 1) {
+      for (let edge = edgeStart.data[state]; edge < edgeStart.data[state + 1]; edge += 1) {
+        const to = edgeTo.data[edge];
+        if (to < 0) continue;
+        this.reverseFrom[at[to]] = state;
+        this.reverseBy[at[to]] = this.graph.edgeBy.data[edge];
+        at[to] += 1;
+      }
+      if (state % 65536 === 65535) yield;
+    }
+  }
+
+  /** @private The states that have an end. @returns {Uint8Array} by state, 1 where it can end */
+  sources() {
+    const {edgeTo, edgeStart} = this.graph;
+    const ending = new Uint8Array(this.states);
+    for (let state = 0; state < this.states; state += 1) {
+      for (let edge = edgeStart.data[state]; edge < edgeStart.data[state + 1]; edge += 1) {
+        if (edgeTo.data[edge] < 0) ending[state] = 1;
+      }
+    }
+    return ending;
+  }
+
+  /** @private Mark every state from which a marked one can be reached. */
+  * spread(marked) {
+    const todo = new Ints();
+    marked.forEach((mark, state) => mark && todo.push(state));
+    let work = 0;
+    while (todo.length) {
+      todo.length -= 1;
+      const state = todo.data[todo.length];
+      for (let at = this.reverseStart[state]; at < this.reverseStart[state + 1]; at += 1) {
+        const before = this.reverseFrom[at];
+        if (!marked[before]) {
+          marked[before] = 1;
+          todo.push(before);
+        }
+      }
+      work += 1;
+      if (work % 65536 === 0) yield;
+    }
+  }
+
+  /** @private The turns (state × actors + actor) at which each outcome is there. */
+  sourcesOf(ending) {
+    const {edgeTo, edgeStart, edgeBy, count} = this.graph;
+    /** @type {Map<string, Ints>} */
+    const found = new Map(OUTCOMES.map((outcome) => [outcome, new Ints(16)]));
+    for (let state = 0; state < this.states; state += 1) {
+      for (let edge = edgeStart.data[state]; edge < edgeStart.data[state + 1]; edge += 1) {
+        const outcome = OUTCOMES[-1 - edgeTo.data[edge]];
+        if (edgeTo.data[edge] < 0 && outcome) found.get(outcome)?.push(state * count + edgeBy.data[edge]);
+      }
+      if (!ending[state]) {
+        for (let actor = 0; actor < count; actor += 1) found.get("hung")?.push(state * count + actor);
+      }
+    }
+    return found;
+  }
+
+  /** @private Backwards, a switch at a time. A buffer may drain in anybody's turn. */
+  * measure(distance, sources) {
+    const {count} = this.graph;
+    let level = sources;
+    for (let switches = 0; level.length; switches += 1) {
+      const cost = Math.min(switches, MOST);
+      const here = new Ints();
+      const todo = new Ints();
+      const reach = (turn) => {
+        if (distance[turn] !== NEVER) return;
+        distance[turn] = cost;
+        todo.push(turn);
+        here.push(turn);
+      };
+      for (let at = 0; at < level.length; at += 1) reach(level.data[at]);
+      let work = 0;
+      while (todo.length) {
+        todo.length -= 1;
+        const turn = todo.data[todo.length];
+        const state = Math.floor(turn / count);
+        const actor = turn % count;
+        for (let at = this.reverseStart[state]; at < this.reverseStart[state + 1]; at += 1) {
+          const by = this.reverseBy[at];
+          if (by === actor || by >= count) reach(this.reverseFrom[at] * count + actor);
+        }
+        work += 1;
+        if (work % 65536 === 0) yield;
+      }
+      level = new Ints();
+      for (let at = 0; at < here.length; at += 1) {
+        const state = Math.floor(here.data[at] / count);
+        for (let actor = 0; actor < count; actor += 1) {
+          if (distance[state * count + actor] === NEVER) level.push(state * count + actor);
+        }
+      }
+      yield;
+    }
+  }
+
+  /** The state of a play, -1 where it is none (or not explored yet). @param {Play} play */
+  stateOf(play) {
+    const row = this.graph.rowOf(play);
+    return row === null ? -1 : this.graph.states.find(row);
+  }
+
+  /** Switches to an outcome from a state, while it is `turn`'s turn (-1: nobody's yet). */
+  switches(state, turn, outcome) {
+    const distance = this.distance.get(outcome);
+    if (!distance || state < 0) return Infinity;
+    const {count} = this.graph;
+    let least = NEVER;
+    for (let actor = 0; actor < count; actor += 1) {
+      if (turn < 0 || actor === turn) least = Math.min(least, distance[state * count + actor]);
+    }
+    return least === NEVER ? Infinity : least;
+  }
+
+  /** Whether nothing ends any more. */
+  isHung(state) {
+    const {count} = this.graph;
+    const distance = this.distance.get("hung");
+    return state >= 0 && distance !== undefined && distance[state * count] === 0
+      && OUTCOMES.every((each) => each === "hung" || this.switches(state, -1, each) === Infinity);
+  }
+
+  /**
+   * The best way to an outcome: what to do before the next switch.
+   * @returns {{movers: number[], then: number} | null} the moves, and whose turn it is after them
+   *   (-1: the outcome is there)
+   */
+  hint(state, turn, outcome) {
+    const distance = this.distance.get(outcome);
+    if (!distance || state < 0) return null;
+    const {count, edgeTo, edgeStart, edgeBy} = this.graph;
+    let actor = turn;
+    for (let each = 0; actor < 0 && each < count; each += 1) {
+      if (distance[state * count + each] === this.switches(state, -1, outcome)) actor = each;
+    }
+    const least = distance[state * count + actor];
+    if (least === NEVER) return null;
+    const wanted = OUTCOMES.indexOf(outcome);
+    /** @type {Map<number, [number, number]>} state -> where from, by whom */
+    const from = new Map([[state, [-1, -1]]]);
+    const queue = [state];
+    for (const here of queue) {
+      let then = -2;
+      for (let other = 0; other < count; other += 1) {
+        if (other !== actor && distance[here * count + other] < least) then = other;
+      }
+      let last = -1;
+      for (let edge = edgeStart.data[here]; edge < edgeStart.data[here + 1]; edge += 1) {
+        if (edgeTo.data[edge] === -1 - wanted && edgeBy.data[edge] === actor) {
+          [then, last] = [-1, actor];
+        }
+      }
+      if (outcome === "hung" && this.isHung(here)) then = -1;
+      if (then !== -2) {
+        const movers = last < 0 ? [] : [last];
+        for (let at = here; from.get(at)?.[0] !== -1; at = /** @type {any} */ (from.get(at))[0]) {
+          movers.unshift(/** @type {any} */ (from.get(at))[1]);
+        }
+        return {movers, then};
+      }
+      for (let edge = edgeStart.data[here]; edge < edgeStart.data[here + 1]; edge += 1) {
+        const to = edgeTo.data[edge];
+        const by = edgeBy.data[edge];
+        if (to < 0 || from.has(to) || by !== actor && by < count) continue;
+        if (distance[to * count + actor] > least) continue;
+        from.set(to, [here, by]);
+        queue.push(to);
+      }
+    }
+    return null;
+  }
+}

@@ -1,0 +1,124 @@
+"""The files: each page holds everything that it needs, and asks nobody for anything."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import cache
+from importlib import resources
+from typing import NamedTuple
+
+import jinja2
+
+from guestsim import __version__
+from guestsim.page.content import Content
+from guestsim.page.encode import deflated, to_json
+
+__all__ = ["MARK", "Entry", "beside_html", "index_html", "player_html"]
+
+MARK = "<!-- a guestsim page:"
+"""In the second line of each file: so that none of somebody else is overwritten."""
+
+_CORE = (
+    "ops", "program", "effects", "places", "engine", "memories", "states", "graph", "solver",
+)  # fmt: skip
+_PLAYER = (
+    *_CORE, "chronicle", "words", "tears", "sentence", "link", "dom", "ring", "panels", "lanes",
+    "picture", "player", "lesson", "main",
+)  # fmt: skip
+
+_POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:"
+"""Content-Security-Policy: no network at all."""
+
+_IMPORT = re.compile(r"^import .*;\n", re.MULTILINE)
+_EXPORT = re.compile(r"^export ", re.MULTILINE)
+
+
+class Entry(NamedTuple):
+    """A line of an index."""
+
+    file: str
+    title: str
+    note: str = ""
+    lesson: str = ""
+    """The lesson's name, where it is one."""
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    return jinja2.Environment(
+        loader=jinja2.PackageLoader("guestsim.page", "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+
+
+def _asset(name: str) -> str:
+    return resources.files("guestsim.page").joinpath("assets", name).read_text()
+
+
+@cache
+def _script(names: tuple[str, ...]) -> str:
+    """The modules in one script: what they import stands above them already."""
+    modules = (_asset(f"{name}.js") for name in names)
+    text = "\n".join(_EXPORT.sub("", _IMPORT.sub("", module)) for module in modules)
+    return f'"use strict";\n{{\n{text}}}\n'
+
+
+def _render(template: str, **values: object) -> str:
+    return (
+        _environment()
+        .get_template(template)
+        .render(
+            style=_asset("style.css"),
+            guestsim=__version__,
+            **{"policy": _POLICY, "script": "", **values},
+        )
+    )
+
+
+def player_html(content: Content, *, back: str = "") -> str:
+    """The page of one scenario. `back`: the words of a link to the index beside it."""
+    return _render(
+        "player.html.j2",
+        content=content,
+        labels=list(content.labels.values()),
+        data=deflated(to_json(content)),
+        script=_script(_PLAYER),
+        back=back,
+        lesson=None,
+    )
+
+
+def index_html(
+    title: str,
+    entries: Sequence[Entry],
+    *,
+    pairs: Sequence[Entry] = (),
+    intro: str = "",
+    script: bool = False,
+) -> str:
+    """The list of the pages beside it. `script`: lessons that are done are marked."""
+    return _render(
+        "index.html.j2",
+        title=title,
+        entries=entries,
+        pairs=pairs,
+        intro=intro,
+        script=_script(("ops", "dom", "lesson", "index")) if script else "",
+    )
+
+
+def beside_html(title: str, left: Entry, right: Entry) -> str:
+    """Two pages under the same moves."""
+    return _render(
+        "beside.html.j2",
+        title=title,
+        left=left,
+        right=right,
+        policy=f"{_POLICY}; frame-src 'self' file:",
+        script=_script(("beside",)),
+    )
