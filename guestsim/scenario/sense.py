@@ -48,7 +48,7 @@ from guestsim.trace.memory_model import MemoryModel
 from guestsim.trace.spelling import hint
 from guestsim.trace.text import printable, quoted
 
-__all__ = ["OPTIONS", "check_line", "check_name", "check_sense"]
+__all__ = ["OPTIONS", "check_line", "check_name", "check_sense", "check_step"]
 
 OPTIONS: Final[dict[tuple[str, str], dict[str, frozenset[str]]]] = {
     ("search", "strategy"): {
@@ -209,10 +209,12 @@ def _check_search(search: Search, boot: Boot) -> None:
         )
     stages = tuple(dict.fromkeys(stage.name for stage in boot.stages))
     for index, step in enumerate(search.script):
-        _check_step(step, stages, ("search", "script", index))
+        check_step(step, stages, ("search", "script", index))
 
 
-def _check_step(step: Step, stages: tuple[str, ...], key: Key) -> None:
+def check_step(step: Step, stages: tuple[str, ...] | None, key: Key) -> None:
+    """Raise a Problem where a step of a script makes no sense. `stages`: those of the boot chain,
+    None where it is not known yet."""
     try:
         if step.until is not None:
             parse_event(step.until)
@@ -221,7 +223,7 @@ def _check_step(step: Step, stages: tuple[str, ...], key: Key) -> None:
     if step.stage is not None:
         if step.run is Runner.DAEMON:
             raise Problem((*key, "stage"), 'only run = "guest" has stages')
-        if step.stage not in stages:
+        if stages is not None and step.stage not in stages:
             chain = f"the boot chain ({', '.join(printable(stage) for stage in stages)})"
             near = hint(step.stage, stages)
             raise Problem((*key, "stage"), f"{quoted(step.stage)} is not in {chain}{near}")

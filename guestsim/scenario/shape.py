@@ -27,19 +27,20 @@ _BOTH = '; for both: [matrix] "search.memory_model" = ["sc", "tso"]'
 """What older files say in one word."""
 
 
-def check_shape(document: dict[str, Any]) -> None:
-    """Raise a Problem for the first key, in the file's order, that does not fit the types."""
-    _check(document, mi.type_info(ScenarioFile), ())
+def check_shape(document: dict[str, Any], root: type = ScenarioFile) -> None:
+    """Raise a Problem for the first key, in the file's order, that does not fit the types. `root`:
+    what the whole file is."""
+    _check(document, mi.type_info(root), (), root)
 
 
-def _check(value: object, expected: mi.Type, key: Key) -> None:
+def _check(value: object, expected: mi.Type, key: Key, root: type) -> None:
     members = _members(expected)
     for member in members:
         if isinstance(value, _python_type(member)) and not (
             isinstance(value, bool) and not isinstance(member, mi.BoolType)
         ):
             others = [_name(other) for other in members if other is not member]
-            _check_member(value, member, key, "".join(f" or {other}" for other in others))
+            _check_member(value, member, key, root, "".join(f" or {other}" for other in others))
             return
     wanted = " or ".join(_name(member) for member in members)
     raise Problem(key, f"expected {wanted}, got {show(value)}{_advice(value, members[0], key)}")
@@ -103,17 +104,17 @@ def _advice(value: object, member: mi.Type, key: Key) -> str:
     return ""
 
 
-def _check_member(value: Any, member: mi.Type, key: Key, others: str) -> None:
+def _check_member(value: Any, member: mi.Type, key: Key, root: type, others: str) -> None:
     match member:
         case mi.StructType():
-            _check_struct(value, member, key)
+            _check_struct(value, member, key, root)
         case mi.DictType():
-            _check_dict(value, member, key)
+            _check_dict(value, member, key, root)
         case mi.VarTupleType(item_type=item_type, min_length=least):
             if len(value) < (least or 0):
                 raise Problem(key, "may not be empty")
             for index, item in enumerate(value):
-                _check(item, item_type, (*key, index))
+                _check(item, item_type, (*key, index), root)
         case mi.EnumType(cls=cls):
             choices = _values(cls)
             if value not in choices:
@@ -136,19 +137,20 @@ def _check_range(value: int, least: int | None, most: int | None, key: Key) -> N
         raise Problem(key, f"{got} is too large; at most {limit}")
 
 
-def _check_struct(value: dict[str, Any], struct: mi.StructType, key: Key) -> None:
+def _check_struct(value: dict[str, Any], struct: mi.StructType, key: Key, root: type) -> None:
     fields = {field.encode_name: field for field in struct.fields}
     for name, item in value.items():
         if name not in fields:
-            raise Problem((*key, name), f"unknown key{_where_instead(name, tuple(fields), key)}")
-        _check(item, fields[name].type, (*key, name))
+            instead = _where_instead(name, tuple(fields), key, root)
+            raise Problem((*key, name), f"unknown key{instead}")
+        _check(item, fields[name].type, (*key, name), root)
     for name, field in fields.items():
         if field.required and name not in value:
             wanted = " or ".join(_name(member) for member in _members(field.type))
             raise Problem((*key, name), f"missing; expected {wanted}")
 
 
-def _check_dict(value: dict[str, Any], expected: mi.DictType, key: Key) -> None:
+def _check_dict(value: dict[str, Any], expected: mi.DictType, key: Key, root: type) -> None:
     if isinstance(expected.value_type, mi.AnyType):
         return  # a matrix, which says itself what it is
     for name, item in value.items():
@@ -166,13 +168,13 @@ def _check_dict(value: dict[str, Any], expected: mi.DictType, key: Key) -> None:
                 (*key, name),
                 f"expected a string, got a table; quote the key: {flat} = …",
             )
-        _check(item, expected.value_type, (*key, name))
+        _check(item, expected.value_type, (*key, name), root)
 
 
-def _where_instead(name: str, known: tuple[str, ...], key: Key) -> str:
+def _where_instead(name: str, known: tuple[str, ...], key: Key, root: type) -> str:
     if near := hint(name, known):
         return near
-    if homes := _homes().get(name):
+    if homes := _homes(root).get(name):
         # Inside a variant, the tables are the variant's.
         prefix = "variant." if key[:1] == ("variant",) else ""
         return "; it belongs in " + " or ".join(f"[{prefix}{home}]" for home in homes)
@@ -180,7 +182,7 @@ def _where_instead(name: str, known: tuple[str, ...], key: Key) -> str:
 
 
 @cache
-def _homes() -> dict[str, tuple[str, ...]]:
+def _homes(root: type) -> dict[str, tuple[str, ...]]:
     """For each key of a table that is not the top: in which tables it is known."""
     homes: dict[str, tuple[str, ...]] = {}
 
@@ -192,7 +194,7 @@ def _homes() -> dict[str, tuple[str, ...]]:
             if isinstance(inner, mi.StructType):
                 visit(inner.cls, (*table, field.encode_name))
 
-    visit(ScenarioFile, ())
+    visit(root, ())
     return homes
 
 
