@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from guestsim.execute import ENGINES, Execution
@@ -15,11 +16,12 @@ from guestsim.runner import set_up
 from guestsim.runner.executions import scripted
 from guestsim.runner.searched import search
 from guestsim.runner.setup import Setup
-from guestsim.scenario import Scenario
+from guestsim.scenario import Runner, Scenario, Step
 from guestsim.search import begin_after
-from guestsim.trace import Outcome
+from guestsim.trace import Op, Outcome
 from guestsim.trace.events import parse_event
 from guestsim.trace.memory_model import DRAIN, STORE_BUFFER, MemoryModel
+from guestsim.trace.shared import place
 
 ROOT = Path(__file__).parent.parent
 LESSONS = load_lessons(ROOT / "docs" / "lessons")
@@ -32,8 +34,34 @@ PRESS = re.compile(
     r"|[Ll]et the (?P<buffer>guest|daemon)'s oldest store out"
 )
 """How a lesson says what to do. "Until" is one press at least."""
-COUNTED = {"03-torn-reset": 9, "10-broken-fixes": 10}
+TOTAL = {"03-torn-reset": 9, "10-broken-fixes": 10}
 """Lessons whose text says how many presses it takes."""
+COUNTED = {
+    "03-torn-reset": [
+        ["store req_prod"],
+        ["wait server_pending"],
+        ["load req_prod", "load req_cons", "load req_cons"],
+    ],
+    "06-poison": [["store rsp_prod"]],
+    "07-closing-protocol": [
+        ["store connection"],
+        ["send server_pending", "load connection", "rmw evtchn_pending"],
+        ["send evtchn_pending"],
+    ],
+    "08-feature-bits": [["store req_prod"]],
+    "09-what-a-close-drops": [["load rsp_prod", "load rsp_cons"]],
+    "10-broken-fixes": [["send server_pending", "store req_prod"]],
+    "11-store-buffers": [
+        ["store req_prod", "store req_cons", "store rsp_prod", "store rsp_cons"],
+        [
+            "wait server_pending",
+            *["load req_prod", "load req_cons", "load req_cons", "load req_prod"],
+            *["fence", "store error"],
+        ],
+    ],
+    "12-real-hvmloader": [["store req_prod"]],
+}
+"""By lesson, what each instruction that counts presses does: the text beside it says so."""
 PATIENCE = 40
 """More presses than this in a row nobody makes."""
 
@@ -67,10 +95,12 @@ def begun(lesson: Lesson) -> Execution:
     return play
 
 
-def press(play: Execution, button: str) -> None:
+def press(play: Execution, button: str) -> Op:
     actor = play.index(button)
     assert actor is not None
+    op = play.peek(actor)
     play.step(actor)
+    return op
 
 
 def instructions(lesson: Lesson) -> Iterator[re.Match[str]]:
@@ -81,20 +111,19 @@ def instructions(lesson: Lesson) -> Iterator[re.Match[str]]:
         yield from PRESS.finditer(" ".join(paragraph.split()))
 
 
-def follow(play: Execution, told: re.Match[str]) -> int:
-    """Do what the text says, and see that it comes true; how many presses that took."""
+def follow(play: Execution, told: re.Match[str]) -> list[Op]:
+    """Do what the text says, and see that it comes true; an op for each press."""
     assert play.end is None, f"{told[0]}: the play is over"
     button = told["who"] or told["buffer"] + DRAIN
     if told["count"] or told["buffer"]:
         count = {None: 1, "once": 1, "twice": 2}.get(told["count"]) or int(told["count"].split()[0])
-        for _ in range(count):
-            press(play, button)
-        return count
-    for presses in range(1, PATIENCE):
+        return [press(play, button) for _ in range(count)]
+    ops: list[Op] = []
+    while len(ops) < PATIENCE:
         known, before = len(play.events), bytearray(play.memory)
-        press(play, button)
+        ops.append(press(play, button))
         if is_done(play, told, known, before):
-            return presses
+            return ops
     raise AssertionError(f"{told[0]}: not within {PATIENCE} presses")
 
 
@@ -139,12 +168,26 @@ def test_every_link_leads_somewhere(lesson: Lesson) -> None:
 @each_lesson
 def test_what_the_text_tells_to_press_comes_true(lesson: Lesson) -> None:
     play = begun(lesson)
-    presses = sum(follow(play, told) for told in instructions(lesson))
-    assert presses == COUNTED.get(lesson.name, presses)
+    presses = sum(len(follow(play, told)) for told in instructions(lesson))
+    assert presses == TOTAL.get(lesson.name, presses)
     if lesson.goal.reach is not None:
         assert play.outcome is lesson.goal.reach
     else:
         assert play.outcome not in lesson.goal.never
+
+
+@each_lesson
+def test_presses_that_are_counted_do_what_the_text_says(lesson: Lesson) -> None:
+    play = begun(lesson)
+    done: list[list[str]] = []
+    for told in instructions(lesson):
+        if told["count"]:
+            done.append([])
+        for op in follow(play, told):
+            if told["count"]:
+                where = place(op.address, op.size) if op.size else ""
+                done[-1].append(f"{op.kind.name.lower()} {where}".rstrip())
+    assert done == COUNTED.get(lesson.name, [])
 
 
 @each_lesson
@@ -158,3 +201,21 @@ def test_the_goal_is_true_of_every_interleaving(lesson: Lesson) -> None:
     else:
         assert outcomes
         assert not outcomes & set(lesson.goal.never)
+
+
+@pytest.mark.parametrize(
+    ("name", "first"),
+    [
+        ("03-torn-reset", Step(run=Runner.GUEST, until="store rsp_cons = 0")),
+        ("05-silent-corruption", Step(run=Runner.DAEMON, until="store rsp_prod = 23")),
+        ("09-what-a-close-drops", Step(run=Runner.DAEMON, until="store rsp_prod = 40")),
+        ("12-real-hvmloader", Step(run=Runner.GUEST, until="store rsp_cons = 0")),
+    ],
+)
+def test_the_other_way_that_a_lesson_names_ends_well(name: str, first: Step) -> None:
+    """What the reader is to try after an undo."""
+    lesson = next(each for each in LESSONS if each.name == name)
+    scenario, setup = scenario_and_setup(
+        msgspec.structs.replace(lesson, start=(*lesson.start, first))
+    )
+    assert set(search(scenario, setup).outcomes) == {Outcome.CONNECTED}
