@@ -41,6 +41,7 @@ ONLY_IN = {
     "unicorn": "machine",
     "elftools": "machine",
     "jinja2": "page",
+    "markdown_it": "page",
     "typer": "cli",
     "rich": ("report", "cli"),
     "tree_sitter": "scenario",

@@ -160,9 +160,9 @@ def test_every_instruction_is_one_that_is_tried(lesson: Lesson) -> None:
 
 @each_lesson
 def test_every_link_leads_somewhere(lesson: Lesson) -> None:
-    """Links are relative to docs/."""
+    """Links are relative to the lesson's file."""
     for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", lesson.text):
-        assert "://" in target or (ROOT / "docs" / target).is_file(), target
+        assert "://" in target or (ROOT / "docs" / "lessons" / target).is_file(), target
 
 
 @each_lesson

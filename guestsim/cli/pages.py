@@ -54,9 +54,11 @@ def page(
 ) -> None:
     """Write each scenario as one HTML file that needs no network: the reader decides who moves.
 
-    Of more than one, an index, and the sides of a file beside each other.
+    Of more than one, an index, and the sides of a file beside each other. A folder of lessons
+    (Markdown with front matter) becomes a site.
     """
     # jinja2 takes a while to import, and no other command needs it.
+    from guestsim.runner.lesson_pages import BACK, holds_lessons, site_of
     from guestsim.runner.pages import Wanted, check_folder, names_of, write_around, write_pages
 
     options = Options(
@@ -65,19 +67,26 @@ def page(
         states=budget_of(budget, ""),
         traceback=context.obj.traceback,
     )
-    scenarios = [scenario for file in find(paths) for scenario in load(file, max_cases)]
-    names = names_of(scenarios)
-    several = len(scenarios) > 1 or any(path.is_dir() for path in paths)
-    check_folder(to, [*names, *(["index.html"] if several else [])])
-    wanted = Wanted(
-        to, options, tuple(debug or ()), tuple(source or ()), "all pages" if several else ""
-    )
+    site = site_of(paths[0]) if len(paths) == 1 and holds_lessons(paths[0]) else None
+    if site is not None:
+        scenarios, names, others, back = list(site.scenarios), site.names, site.others, BACK
+    else:
+        scenarios = [scenario for file in find(paths) for scenario in load(file, max_cases)]
+        names = names_of(scenarios)
+        several = len(scenarios) > 1 or any(path.is_dir() for path in paths)
+        others, back = (["index.html"], "all pages") if several else ([], "")
+    check_folder(to, [*names, *others])
+    wanted = Wanted(to, options, tuple(debug or ()), tuple(source or ()), back)
     out = make_console(sys.stdout)
     cores = jobs or len(os.sched_getaffinity(0))
     pages: list[Page] = []
     with (
         live_progress([scenario.name for scenario in scenarios]) as shown,
-        closing(write_pages(scenarios, names, wanted, cores, shown.report)) as written,
+        closing(
+            write_pages(
+                scenarios, names, wanted, cores, shown.report, None if site is None else site.html
+            )
+        ) as written,
     ):
         for number, one in enumerate(written):
             pages.append(one)
@@ -86,11 +95,13 @@ def page(
                 shown.complain(f"guestsim: {one.note}")
             with shown.set_aside():
                 out.print(_line(one, to))
-    if several:
+    if site is not None:
+        site.write_around(to, [one.file for one in pages])
+    elif others:
         write_around(to, _title(paths), scenarios, pages)
-        out.print(
-            Text(f"{escaped(str(to / 'index.html'))}: {sum(bool(p.file) for p in pages)} pages")
-        )
+    if others:
+        count = sum(bool(one.file) for one in pages)
+        out.print(Text(f"{escaped(str(to / 'index.html'))}: {count} pages"))
     raise typer.Exit(_status(pages))
 
 

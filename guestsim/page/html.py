@@ -9,12 +9,15 @@ from importlib import resources
 from typing import NamedTuple
 
 import jinja2
+import msgspec
 
 from guestsim import __version__
 from guestsim.page.content import Content
 from guestsim.page.encode import deflated, to_json
+from guestsim.page.lessons import Lesson
+from guestsim.page.markdown import title_of, to_html
 
-__all__ = ["MARK", "Entry", "beside_html", "index_html", "player_html"]
+__all__ = ["MARK", "Entry", "beside_html", "doc_html", "index_html", "lesson_html", "player_html"]
 
 MARK = "<!-- a guestsim page:"
 """In the second line of each file: so that none of somebody else is overwritten."""
@@ -82,14 +85,42 @@ def _render(template: str, **values: object) -> str:
 
 def player_html(content: Content, *, back: str = "") -> str:
     """The page of one scenario. `back`: the words of a link to the index beside it."""
+    return _player(content, back=back, lesson=None)
+
+
+def lesson_html(
+    content: Content, lesson: Lesson, *, back: str = "", before: str = "", after: str = ""
+) -> str:
+    """A lesson beside its player. `before` and `after`: the files of its neighbours."""
+    data = {
+        "name": lesson.name,
+        "goal": {"reach": lesson.goal.reach, "never": lesson.goal.never},
+        "question": lesson.question,
+    }
+    return _player(
+        content,
+        back=back,
+        lesson=lesson,
+        text=to_html(lesson.text),
+        lesson_data=deflated(msgspec.json.encode(data)),
+        before=before,
+        after=after,
+    )
+
+
+def doc_html(text: str, *, back: str = "") -> str:
+    """A page of the documentation, as a lesson links to it."""
+    return _render("doc.html.j2", title=title_of(text), text=to_html(text), back=back)
+
+
+def _player(content: Content, **values: object) -> str:
     return _render(
         "player.html.j2",
         content=content,
         labels=list(content.labels.values()),
         data=deflated(to_json(content)),
         script=_script(_PLAYER),
-        back=back,
-        lesson=None,
+        **values,
     )
 
 

@@ -1,62 +1,118 @@
-/** What happened, in two lanes: one row for each thing that people see as one. */
+/**
+ * What happened, in two lanes: one row for each thing that people see as one. Earlier turns are one
+ * row each, which can be opened.
+ */
 import {el} from "./dom.js";
+import {rowsOf} from "./words.js";
 
-const SHOWN = 48;
+/** Rows of a turn that is never folded; turns that are shown. */
+const FEW = 4;
+const TURNS = 30;
+
+/** @typedef {{first: number, actor: number, rows: Row[]}} Turn */
 
 export class Lanes {
-  /** @param {HTMLElement} node a tbody */
-  constructor(node, program) {
+  /** @param {HTMLElement} node a tbody @param {HTMLElement} frame what scrolls */
+  constructor(node, frame, program) {
     this.node = node;
+    this.frame = frame;
     this.program = program;
+    /** First events of turns that the reader has opened. @type {Set<number>} */
+    this.opened = new Set();
     this.all = false;
-    /** Rows that are done: all but the last, which may still grow. @type {Row[]} */
+    /** @type {Row[]} */
     this.rows = [];
     this.known = 0;
   }
 
-  /** @param {Chronicle} story @param {Set<number>} turns */
+  /** @param {Chronicle} story @param {Set<number>} turns where turns begin */
   show(story, turns) {
     const {events} = story;
     if (this.known > events.length) [this.rows, this.known] = [[], 0];
+    // The last row may still grow.
     const last = this.rows.pop();
-    const from = last ? last.first : 0;
-    this.rows.push(...rowsOf(events, from, events.length, turns, this.program));
+    this.rows.push(...rowsOf(events, last ? last.first : 0, events.length, turns, this.program));
     this.known = events.length;
-    const shown = this.all ? this.rows : this.rows.slice(-SHOWN);
-    const hidden = this.rows.length - shown.length;
+    /** @type {Turn[]} */
+    const grouped = [];
+    for (const row of this.rows) {
+      const before = grouped.at(-1);
+      const stage = row.actor === 0 && before?.rows[0].stage !== row.stage;
+      if (!before || before.actor !== row.actor || stage) {
+        grouped.push({first: row.first, actor: row.actor, rows: [row]});
+      } else {
+        before.rows.push(row);
+      }
+    }
+    const shown = this.all ? grouped : grouped.slice(-TURNS);
     const out = [];
-    if (hidden) {
-      out.push(el("tr", {}, el("td", {colspan: 4, class: "more"},
-        el("button", {type: "button", click: () => { this.all = true; this.show(story, turns); }},
-          `${hidden} earlier rows`))));
+    if (shown.length < grouped.length) {
+      const open = () => {
+        this.all = true;
+        this.show(story, turns);
+      };
+      out.push(el("tr", {}, el("td", {colspan: 4},
+        el("button", {type: "button", click: open}, `${grouped.length - shown.length} earlier turns`))));
     }
     let stage = "";
-    let turn = hidden ? this.rows[hidden - 1].actor : -1;
-    for (const row of shown) {
-      if (row.actor === 0 && row.stage !== stage && row.stage) {
-        stage = row.stage;
-        out.push(el("tr", {class: "stage"}, el("th", {colspan: 4, scope: "rowgroup"}, `stage ${stage}`)));
+    shown.forEach((turn, number) => {
+      const {stage: now} = turn.rows[0];
+      if (turn.actor === 0 && now && now !== stage) {
+        stage = now;
+        out.push(el("tr", {class: "stage"}, el("th", {colspan: 4, scope: "rowgroup"}, `stage ${now}`)));
       }
-      out.push(this.line(row, story, row.actor !== turn));
-      turn = row.actor;
-    }
+      const current = number === shown.length - 1;
+      out.push(...this.turn(turn, story, turns, current));
+    });
     this.node.replaceChildren(...out);
+    this.frame.scrollTop = this.frame.scrollHeight;
+  }
+
+  /** @private @param {Turn} turn */
+  turn(turn, story, turns, current) {
+    const {rows} = turn;
+    const line = (row, first) => this.line(row, first, current && row === rows.at(-1));
+    if (this.opened.has(turn.first) || rows.length <= FEW) return rows.map((row, at) => line(row, !at));
+    const kept = current ? rows.slice(-FEW) : [];
+    const folded = rows.slice(0, rows.length - kept.length);
+    const last = folded[folded.length - 1];
+    const open = () => {
+      this.opened.add(turn.first);
+      this.show(story, turns);
+    };
+    const said = folded.filter((row) => row.loud).map((row) => row.text);
+    const text = `${last.end - folded[0].first} ops${said.length ? `: ${said.slice(-3).join("; ")}` : ""}`;
+    const button = el("button", {type: "button", class: "fold", click: open,
+      "aria-label": `show ${folded.length} rows`}, "+");
+    return [
+      this.cells(folded[0].first, turn.actor, [button, text], "", true, false,
+        moved(story, folded[0].first, last.end)),
+      ...kept.map((row) => line(row, false)),
+    ];
   }
 
   /** @private @param {Row} row */
-  line(row, story, switched) {
+  line(row, switched, newest) {
     const count = row.end - row.first;
-    const what = el("td", {class: `op by-${row.actor}`}, row.text,
-      ...(count > 2 ? [el("span", {class: "times"}, ` ${count} ops`)] : []));
-    const empty = el("td", {class: "empty"});
-    const cells = row.actor === 0 ? [what, empty] : [empty, what];
-    const names = Object.keys(story.now);
-    const moved = names.filter((name) => story.after[row.end - 1][name] !== story.before(row.first)[name]);
-    const shown = moved.map((name) => `${name} ${story.after[row.end - 1][name]}`).join(", ");
-    return el("tr", {class: `${switched ? "switched" : ""}${row.loud ? " loud" : ""}`},
-      el("th", {scope: "row", class: "number"}, `${row.first}`), ...cells,
-      el("td", {class: "where"}, row.where,
-        ...(row.source ? [el("code", {}, row.source)] : []),
-        ...(shown ? [el("span", {class: "moved"}, shown)] : [])));
+    const times = count > 2 ? [el("small", {}, ` ${count} ops`)] : [];
+    const source = newest && row.source ? [el("code", {}, row.source)] : [];
+    return this.cells(row.first, row.actor, [row.text, ...times, ...source], row.where, switched, row.loud, "");
   }
+
+  /** @private */
+  cells(first, actor, what, where, switched, loud, indices) {
+    const op = el("td", {class: `op by-${actor}`}, ...what);
+    const lanes = this.program.actors.map((_, number) => (number === actor ? op : el("td")));
+    return el("tr", {class: `${switched ? "switched" : ""}${loud ? " loud" : ""}`},
+      el("th", {scope: "row", class: "number"}, `${first}`), ...lanes,
+      el("td", {class: "where"}, where, ...(indices ? [el("span", {class: "moved"}, indices)] : [])));
+  }
+}
+
+/** The indices that events `first` to `end` - 1 have changed. @param {Chronicle} story */
+function moved(story, first, end) {
+  const after = story.after[end - 1];
+  const before = story.before(first);
+  return Object.keys(after).filter((name) => after[name] !== before[name])
+    .map((name) => `${name} ${after[name]}`).join(", ");
 }

@@ -3,8 +3,6 @@
  * kept by this browser, and by nobody else.
  */
 import {byId, el, setText} from "./dom.js";
-import {fromFragment} from "./link.js";
-import {waysRuns} from "./player.js";
 
 const KEY = "guestsim-lessons";
 
@@ -24,13 +22,6 @@ export class Lesson {
     this.player = player;
     this.reached = false;
     this.answered = false;
-    if (lesson.start.steps.length) {
-      if (!fromFragment(location.hash)) {
-        player.load(waysRuns(lesson.start, player.program));
-      }
-      player.home = lesson.start.steps.reduce((sum, [, count]) => sum + count, 0);
-      player.show(true);
-    }
     player.listeners.push(() => this.judge());
     this.ask();
     this.judge();

@@ -13,8 +13,7 @@ async function contentOf(id) {
 
 async function begin() {
   const player = new Player(makeProgram(await contentOf("content")));
-  const lesson = byId("lesson-data");
-  if (lesson) new Lesson(JSON.parse(lesson.textContent), player);
+  if (byId("lesson-data")) new Lesson(await contentOf("lesson-data"), player);
   window.addEventListener("message", ({data, source}) => {
     if (source === window.parent && data?.guestsim === "command") {
       player.command(`${data.name}`, Number(data.actor), Number(data.answer));

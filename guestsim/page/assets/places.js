@@ -27,6 +27,8 @@ export function placeOf(op, program) {
 
 /** The indices of which the op covers bytes. @param {Op} op @returns {string[]} */
 export function coveredIndices(op, program) {
+  const {req_cons: first} = program.layout.indices;
+  if (op.address >= first + 16 || op.address + op.size <= first) return [];
   return Object.entries(program.layout.indices)
     .filter(([, address]) => op.address < address + 4 && address < op.address + op.size)
     .map(([name]) => name);

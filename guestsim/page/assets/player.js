@@ -29,11 +29,9 @@ export class Player {
     this.solver = program.whole ? new Solver(program, MOST_STATES) : null;
     /** @type {((player: Player) => void)[]} */
     this.listeners = [];
-    /** Steps before which the reader does not go back by "restart". */
-    this.home = 0;
     this.circles = [new Circle("req", program), new Circle("rsp", program)];
     this.fields = new Fields(program);
-    this.lanes = new Lanes(byId("rows"), program);
+    this.lanes = new Lanes(byId("rows"), byId("timeline"), program);
     this.outcomeShown = "";
     this.build();
     this.open(location.hash);
@@ -102,9 +100,9 @@ export class Player {
     this.retell();
   }
 
-  /** To where the reader begins: power on, or a lesson's start. */
+  /** To where the reader begins. */
   restart() {
-    this.seek(this.home);
+    this.seek(0);
   }
 
   /**
@@ -254,7 +252,7 @@ export class Player {
   card(actor, number) {
     const {program} = this;
     const step = el("button", {type: "button", class: "step", "data-actor": number,
-      click: () => this.ask("step", number, Number(choice.value || 0))}, `${actor.label}: step`);
+      click: () => this.ask("step", number, Number(choice.value || 0))}, `${actor.name}: 1 op`);
     const run = el("button", {type: "button", class: "run", "data-actor": number,
       click: () => this.ask("run", number)}, "run");
     const choice = el("select", {"aria-label": `what ${actor.label} chooses`, hidden: true});
@@ -262,11 +260,11 @@ export class Player {
     const why = el("p", {class: "why"});
     const source = el("code", {class: "source"});
     const drain = el("button", {type: "button", class: "drain", "data-actor": number,
-      click: () => this.ask("step", this.play.count + number)}, "drain its oldest store");
+      click: () => this.ask("step", this.play.count + number)}, "let its oldest store out");
     const queue = el("ol", {class: "queue", "aria-label": `${actor.label}'s store buffer, the oldest first`});
     const standing = el("ul", {class: "standing", "aria-label": `what ${actor.label} has set up`});
     const node = el("section", {class: `card by-${number}`, "aria-label": actor.label},
-      el("h3", {}, actor.label), next, source, why, choice,
+      el("h3", {}, actor.name === actor.label ? actor.name : `${actor.name}: ${actor.label}`), next, source, why, choice,
       el("p", {class: "buttons"}, step, run, ...(program.tso ? [drain] : [])),
       ...(program.tso ? [queue] : []), standing);
     return {node, step, run, choice, next, why, source, drain, queue, standing};
@@ -284,8 +282,7 @@ export class Player {
     scrubber.max = `${total}`;
     scrubber.value = `${play.steps.length}`;
     setText(byId("position"), `step ${play.steps.length} of ${total}`);
-    byId("undo").disabled = !play.steps.length;
-    byId("restart").disabled = play.steps.length === this.home;
+    byId("undo").disabled = byId("restart").disabled = !play.steps.length;
     byId("redo").disabled = byId("switch").disabled = !play.undone.length;
     const messages = messagesOf(story, 6).map(({ring, text, id}) =>
       el("li", {class: ring}, text, el("small", {}, ` id ${id}`)));
@@ -301,7 +298,7 @@ export class Player {
     const op = play.op(actor);
     const why = play.whyNot(actor);
     setText(card.next, play.ended ? "" : `next: ${nextWords(play, actor)}`);
-    setText(card.source, [op.where, op.source].filter(Boolean).join("  "));
+    setText(card.source, play.ended ? "" : [op.where, op.source].filter(Boolean).join("  "));
     setText(card.why, play.ended ? "" : why && `cannot move: ${why}`);
     card.step.disabled = card.run.disabled = Boolean(why);
     card.choice.hidden = op.kind !== Kind.CHOOSE || Boolean(play.ended);

@@ -59,7 +59,7 @@ function isData(op, program) {
   return (op.kind === Kind.LOAD || op.kind === Kind.STORE) && DATA.has(fieldAt(op.address, program));
 }
 
-/** Take in what goes on in the same way: neighbours, upwards, round the end of the ring. */
+/** Take in what goes on in the same way: upwards, round the end of the ring, or over itself. */
 function fold(row, events, to, turns, program) {
   const {op, actor} = events[row.first];
   const name = fieldAt(op.address, program);
@@ -71,9 +71,11 @@ function fold(row, events, to, turns, program) {
     const event = events[at];
     const offset = (event.op.address - op.address + 1024) % 1024;
     if (event.actor !== actor || event.op.kind !== op.kind || event.op.stage !== op.stage
-        || fieldAt(event.op.address, program) !== name || offset !== bytes.length % 1024
-        || bytes.length + event.op.size > 1024) break;
-    bytes.push(...bytesOf(event.value, event.op.size));
+        || fieldAt(event.op.address, program) !== name || offset > bytes.length
+        || offset + event.op.size > 1024) break;
+    const more = Array.from(bytesOf(event.value, event.op.size));
+    if (more.some((byte, nth) => offset + nth < bytes.length && bytes[offset + nth] !== byte)) break;
+    bytes.push(...more.slice(bytes.length - offset));
   }
   row.end = at;
   const first = op.address - base;
@@ -143,7 +145,8 @@ export function nextWords(play, actor) {
     case Kind.WAIT: {
       if (!op.value) return "yield";
       if (op.flags & Flag.POLL) return "poll(0) for an event";
-      return resultOf(play.memory, op) ? "wake up: its event is there" : "sleep until an event comes";
+      if (resultOf(play.memory, op)) return "wake up: its event is there";
+      return op.flags & Flag.SPURIOUS ? "wake up without an event: other domains' work" : "sleep until its event comes";
     }
     case Kind.HALT: return halt(/** @type {End} */ (op.end));
     default: return single({actor, op, value: op.value}, program) + note;
