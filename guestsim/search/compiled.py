@@ -8,7 +8,7 @@ from ctypes import byref, c_uint32, c_uint64
 from functools import cache
 from typing import Any
 
-from guestsim.errors import InternalError
+from guestsim.errors import InternalError, StoppedError
 from guestsim.record import Record
 from guestsim.search.library import END_OF_NUMBERS, Config, Facts, RawSighting, load_library
 from guestsim.search.problem import NO_MOVE, Explorer, Move, Poll, Problem, Sighting
@@ -300,14 +300,21 @@ class CompiledExplorer(Explorer):
         return int(self._library.explorer_parent(self._at, stop))
 
     def path(self, sighting: Sighting) -> list[Move]:
-        """As `Explorer.path`."""
+        """As `Explorer.path`. StoppedError where there is no memory to tell it."""
         moves = [(sighting.mover, sighting.answer)] if sighting.mover >= 0 else []
         stop = sighting.stop
         mover, answer = c_uint32(), c_uint32()
         while (before := self._parent(stop)) != END_OF_NUMBERS:
             then = stop // self.count
             if then != before // self.count:
-                self._call("explorer_edge", before, then, byref(mover), byref(answer))
+                # Also where there was no memory: what was stored is all there. To ask once more
+                # where an answer to a CHOOSE led may need some, though.
+                edge = self._library.explorer_edge
+                status = edge(self._at, before, then, byref(mover), byref(answer))
+                if status == _MEMORY or (status and self._out_of_memory):
+                    raise StoppedError("out of memory")
+                if status:
+                    raise InternalError(f"stop {before} does not lead to state {then}")
                 moves.append((mover.value, answer.value))
             stop = before
         return moves[::-1]

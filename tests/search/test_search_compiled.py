@@ -10,7 +10,7 @@ from random_problems import case_of, problem_of
 from searching import searched
 from small_actors import MEMORY, REQ_CONS, REQ_PROD, Line, Program, halt, load, store, wait
 
-from guestsim.errors import GuestsimError, InternalError
+from guestsim.errors import GuestsimError, InternalError, StoppedError
 from guestsim.record import Record
 from guestsim.search import Limits, Problem, Search, library
 from guestsim.search.compiled import CompiledExplorer
@@ -22,14 +22,14 @@ def never(_states: int, _waiting: int) -> bool:
     return False
 
 
-@pytest.mark.parametrize("seed", [3, 8, 21, 40])
+@pytest.mark.parametrize("seed", [3, 8, 21, 38, 40, 123])
 def test_every_allocation_may_fail(seed: int) -> None:
     """Each in its turn: by a limit that is reached one byte, or one row, later each time."""
     problem = problem_of(case_of(seed), 10_000)
     whole = Search(problem)
     whole.run()
     needed = whole.explorer.peak_bytes
-    failed = 0
+    failed = told = 0
     for most in [*range(1, min(needed, 4000), 61), *range(4000, needed, max(1, needed // 300))]:
         search = Search(problem)
         histories = search._histories()
@@ -38,9 +38,16 @@ def test_every_allocation_may_fail(seed: int) -> None:
         failed += why == "out of memory"
         assert explorer.states <= whole.explorer.states
         assert explorer.peak_bytes <= most
-        for sighting in explorer.outcomes.values():
-            explorer.path(sighting)
+        for outcome, sighting in explorer.outcomes.items():
+            # The order is the same, so the way is: with less memory, the search only ends earlier.
+            try:
+                assert explorer.path(sighting) == whole.explorer.path(whole.outcomes[outcome])
+                told += why == "out of memory"
+            except StoppedError:
+                assert why == "out of memory"
     assert failed > 50
+    # Some of them end in ways that were seen before the memory was used up.
+    assert (told > 0) == (seed in (8, 21, 38, 123))
     search = Search(problem)
     enough = CompiledExplorer(problem, search.records, search._histories(), most_bytes=2 * needed)
     assert enough.run(never) is None
