@@ -6,6 +6,11 @@ import os
 import signal
 
 import pytest
+from hypothesis import settings
+
+# How long an example takes says how busy the machine is: no reason to fail.
+settings.register_profile("guestsim", deadline=None)
+settings.load_profile("guestsim")
 
 # A verdict of an earlier run would hide what a test breaks on purpose.
 os.environ["GUESTSIM_CACHE"] = ""
