@@ -33,6 +33,8 @@ __all__ = ["content_of"]
 
 MOST_NODES = 200_000
 """Of all actors: more than that makes a page of many megabytes."""
+MOST_STATES = 8_000_000
+"""Where nobody says otherwise. More than that no browser explores."""
 
 
 def content_of(
@@ -57,6 +59,8 @@ def content_of(
     symbols, sources = Symbolizer(setup.images, debug), Sources(source)
     searched = _exhaustive(scenario)
     problem = problem_of(searched, setup)
+    if options.states is None:
+        options = msgspec.structs.replace(options, states=MOST_STATES)
     found = search(searched, setup, options, progress=progress)
     if requested() or not found.outcomes:
         raise StoppedError(found.certificate.why_incomplete or INTERRUPTED)
