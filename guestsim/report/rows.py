@@ -12,6 +12,7 @@ from typing import NamedTuple
 from guestsim.report.folds import Piece, Subject, pieces, study
 from guestsim.report.marks import Mark
 from guestsim.report.ring_history import GUEST, Indices
+from guestsim.report.text import signed
 from guestsim.report.units import Role, name_of
 from guestsim.trace import Site
 from guestsim.trace.memory_model import DRAIN
@@ -54,6 +55,8 @@ class Row(NamedTuple):
     """Indices whose values are worth showing: the changed ones, and all in the first row."""
     impossible: tuple[str, ...] = ()
     """Rings whose prod - cons is more than they can hold."""
+    warnings: tuple[str, ...] = ()
+    """A clause on each ring that became impossible in this row, or is it in another way."""
     marks: tuple[Mark, ...] = ()
 
 
@@ -83,14 +86,15 @@ def rows(
     turns = tuple(_turns(run, names))
     subject = study(run, names, frozenset(turn.first for turn in turns))
     found: list[Row] = []
-    before = subject.now.initial
+    before, strange = subject.now.initial, tuple[str, ...]()
     for piece in pieces(subject, full=full):
         found += _between(subject, piece, turns)
         row = _row(subject, piece, before)
+        row = row._replace(warnings=_warnings(row, strange))
         if source is not None and piece.unit is not None:
             row = row._replace(source=escaped(source(piece.unit.site)))
         found.append(row)
-        before = subject.now.after[piece.end - 1]
+        before, strange = subject.now.after[piece.end - 1], row.impossible
     found += (_switch(turn) for turn in turns if turn.first == len(run.events))
     return tuple(found)
 
@@ -157,4 +161,15 @@ def _row(subject: Subject, piece: Piece, before: Indices) -> Row:
         shown=changed if piece.first else frozenset(after._fields),
         impossible=tuple(ring for ring in ("req", "rsp") if after.used(ring) > RING_SIZE),
         marks=tuple(mark for mark in subject.marks if piece.first <= mark.step < piece.end),
+    )
+
+
+def _warnings(row: Row, strange: tuple[str, ...]) -> tuple[str, ...]:
+    """What to say of the rings that are impossible. `strange`: those of the row before."""
+    if row.indices is None:
+        return ()
+    return tuple(
+        f"{ring}_prod - {ring}_cons is {signed(row.indices.used(ring))} now: no ring holds that"
+        for ring in row.impossible
+        if ring not in strange or {f"{ring}_cons", f"{ring}_prod"} & row.changed
     )

@@ -13,7 +13,7 @@ from guestsim.report.layout import Layout, choose_layout
 from guestsim.report.marks import MarkKind
 from guestsim.report.ring_history import GUEST, Indices
 from guestsim.report.rows import Row, RowKind, rows
-from guestsim.report.text import asciify, signed
+from guestsim.report.text import asciify
 from guestsim.report.units import Role, name_of
 from guestsim.trace import Outcome, Site
 from guestsim.trace.results import Run
@@ -146,7 +146,6 @@ class _Printer:
         self.names = names
         self.seen: dict[str, str] = {}
         self.read: dict[str, str] = {}
-        self.strange: tuple[str, ...] = ()
 
     def style_of(self, actor: str) -> str:
         order = list(self.names)
@@ -289,12 +288,8 @@ class _Printer:
             column = self.at.start(row.actor, self.names)
             yield from self.line(_quoted(row.source), start=column, indent=2)
         self.read[row.actor] = row.where
-        for ring in row.impossible:
-            if ring not in self.strange or {f"{ring}_cons", f"{ring}_prod"} & row.changed:
-                used = row.indices.used(ring) if row.indices is not None else 0
-                text = f"! {ring}_prod - {ring}_cons is {signed(used)} now: no ring holds that"
-                yield from self.line(Text(text, style="red"), start=start, indent=2)
-        self.strange = row.impossible
+        for warning in row.warnings:
+            yield from self.line(Text(f"! {warning}", style="red"), start=start, indent=2)
         for mark in row.marks:
             sign, style = _MARKS[mark.kind]
             yield from self.line(Text(f"{sign} {mark.text}", style=style), start=start, indent=2)
