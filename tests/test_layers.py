@@ -44,6 +44,7 @@ ONLY_IN = {
     "markdown_it": "page",
     "typer": "cli",
     "rich": ("report", "cli"),
+    "vcd": "report",
     "tree_sitter": "scenario",
     "tree_sitter_toml": "scenario",
 }

@@ -22,6 +22,7 @@ from guestsim import __version__
 from guestsim.cli.checks import load_all, run_all, status_of
 from guestsim.cli.command import Command
 from guestsim.cli.ending import FAILED, INCONCLUSIVE, OK, STATUSES, Wishes, ended
+from guestsim.cli.figures import Figures
 from guestsim.cli.options import (
     AllOption,
     BudgetOption,
@@ -30,9 +31,11 @@ from guestsim.cli.options import (
     ImageOption,
     JobsOption,
     MaxCasesOption,
+    MermaidOption,
     MutantsArgument,
     OutcomeOption,
     PathsArgument,
+    PerfettoOption,
     SaveOption,
     ScenarioArgument,
     ScheduleArgument,
@@ -40,7 +43,9 @@ from guestsim.cli.options import (
     SocketOption,
     SourceOption,
     StopAtOption,
+    SvgOption,
     ValidateOption,
+    VcdOption,
     WidthOption,
 )
 from guestsim.cli.results import Results
@@ -240,6 +245,10 @@ def run(
     full: AllOption = False,
     console: ConsoleOption = False,
     save: SaveOption = None,
+    svg: SvgOption = None,
+    perfetto: PerfettoOption = None,
+    vcd: VcdOption = None,
+    mermaid: MermaidOption = None,
     socket: SocketOption = None,
     stop_at: StopAtOption = None,
     image: ImageOption = None,
@@ -252,9 +261,12 @@ def run(
         raise InputError("--stop-at: belongs to --socket")
     if save is not None:
         check_writable(save)
+    figures = Figures(svg=svg, perfetto=perfetto, vcd=vcd, mermaid=mermaid)
+    figures.check({"--save": save})
     with _visits(socket, stop_at) as visit:
         sources = Sources(source or ())
         scenario, *others = load(path)
+        figures.spare(scenario.path)
         setup = set_up(scenario, images_of(image))
         symbols = Symbolizer(setup.images, debug or ())
         with listening():
@@ -270,6 +282,8 @@ def run(
                 schedule = msgspec.structs.replace(schedule, requests=requests)
         if visit is not None:
             result = visit.run(schedule, scenario, setup)
+    told = symbols.run(result)
+    figures.write(told, setup.names, scenario.title, full=full)
     changes = visit.changes if visit is not None else []
     out = make_console(sys.stdout, width=width)
     out.print(Text(scenario.title, style="bold"))
@@ -277,7 +291,7 @@ def run(
         names = ", ".join(f"#{other.variant}" for other in others)
         out.print(Text(f"this is {scenario.name}; the file also has {names}", style="dim"))
     out.print()
-    render(symbols.run(result), setup.names, out, full=full, source=sources)
+    render(told, setup.names, out, full=full, source=sources)
     _after(out, setup.guest.console, symbols.notices(setup.guest.notices), show=console)
     for change in changes:
         out.print(Text(f"  changed by hand at step {change.step}: {change.request}", style="dim"))
@@ -294,24 +308,33 @@ def replay(
     path: ScheduleArgument,
     full: AllOption = False,
     console: ConsoleOption = False,
+    svg: SvgOption = None,
+    perfetto: PerfettoOption = None,
+    vcd: VcdOption = None,
+    mermaid: MermaidOption = None,
     image: ImageOption = None,
     debug: DebugOption = None,
     source: SourceOption = None,
     width: WidthOption = None,
 ) -> None:
     """Replay a schedule exactly, or say at which step it does not fit."""
+    figures = Figures(svg=svg, perfetto=perfetto, vcd=vcd, mermaid=mermaid)
+    figures.check({})
     sources = Sources(source or ())
     schedule, scenario, setup = scenario_of(path, images_of(image))
+    figures.spare(path, scenario.path)
     symbols = Symbolizer(setup.images, debug or ())
     try:
         with listening():
             result = replay_once(schedule, setup, max_ops=scenario.search.max_ops, go_on=True)
     except InputError as error:
         raise type(error)(f"{path}: {error}") from None
+    title, told = schedule.title or scenario.title, symbols.run(result)
+    figures.write(told, setup.names, title, full=full)
     out = make_console(sys.stdout, width=width)
-    out.print(Text(schedule.title or scenario.title, style="bold"))
+    out.print(Text(title, style="bold"))
     out.print()
-    render(symbols.run(result), setup.names, out, full=full, source=sources)
+    render(told, setup.names, out, full=full, source=sources)
     _after(out, setup.guest.console, symbols.notices(setup.guest.notices), show=console)
 
 

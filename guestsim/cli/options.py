@@ -19,9 +19,11 @@ __all__ = [
     "ImageOption",
     "JobsOption",
     "MaxCasesOption",
+    "MermaidOption",
     "MutantsArgument",
     "OutcomeOption",
     "PathsArgument",
+    "PerfettoOption",
     "SaveOption",
     "ScenarioArgument",
     "ScheduleArgument",
@@ -29,7 +31,9 @@ __all__ = [
     "SocketOption",
     "SourceOption",
     "StopAtOption",
+    "SvgOption",
     "ValidateOption",
+    "VcdOption",
     "WidthOption",
 ]
 
@@ -179,5 +183,31 @@ StopAtOption = Annotated[
         metavar="EVENT",
         help='Where --socket stops, as in scripts ("store connection"). Default: at each '
         "request of the guest.",
+    ),
+]
+SvgOption = Annotated[
+    Path | None,
+    typer.Option("--svg", metavar="FILE", help="Write the timeline as a picture."),
+]
+PerfettoOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--perfetto",
+        metavar="FILE",
+        help="Write the execution as Trace Event Format JSON, for ui.perfetto.dev.",
+    ),
+]
+VcdOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--vcd",
+        metavar="FILE",
+        help="Write the indices and other shared fields as waveforms, for GTKWave.",
+    ),
+]
+MermaidOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--mermaid", metavar="FILE", help="Write the execution as a Mermaid sequence diagram."
     ),
 ]
