@@ -27,9 +27,9 @@ MOST_LINES = 300
 """More are no figure any more."""
 _MOST_SIGNS = 40_000
 """Mermaid refuses texts of more than 50,000."""
-_WIDTH = 44
+_WIDTH = 40
 """Columns of a note over one actor."""
-_WIDE = 84
+_WIDE = 36
 """Columns of a note over all."""
 _NEAR = (16, 8, 4, 2, 1, 0)
 """Statements around an interesting one that stay, in attempts."""
@@ -53,11 +53,11 @@ class _Item(NamedTuple):
 def sequence_diagram(run: Run, names: Mapping[str, str], title: str = "") -> str:
     """`run` as the text of a Mermaid `sequenceDiagram` of fewer than `MOST_LINES` lines."""
     actors = actors_of(run, names)
-    head = ["sequenceDiagram"]
-    if title:
-        head.append(f"    title {_text(escaped(title))}")
-    head += [f"    participant a{at} as {_text(name_of(a, names))}" for at, a in enumerate(actors)]
     drawn = _Drawing(run, names, actors)
+    head = ["sequenceDiagram"]
+    head += [f"    participant a{at} as {_text(name_of(a, names))}" for at, a in enumerate(actors)]
+    if title:  # a note: Mermaid's own title is cut where it is longer than the figure is wide
+        head.append(f"    {drawn.note('', escaped(title))}")
     body = _short_enough(list(drawn.items()), MOST_LINES - len(head) - 2, drawn.over)
     outcome = f"{run.outcome or 'inconclusive'}: {sentence(run, names)}"
     lines = [*head, *(f"    {item.line}" for item in body), f"    {drawn.note('', outcome)}"]
@@ -78,10 +78,11 @@ class _Drawing:
         servers = [actor for actor in actors if actor != GUEST]
         self.server = servers[0] if len(servers) == 1 else ""
 
-    def note(self, actor: str, text: str) -> str:
+    def note(self, actor: str, *texts: str) -> str:
         """A note over `actor`, or over all."""
         width = _WIDTH if actor else _WIDE
-        return f"Note over {self.number.get(actor, self.over)}: {_wrapped(text, width)}"
+        lines = "<br/>".join(_wrapped(text, width) for text in texts)
+        return f"Note over {self.number.get(actor, self.over)}: {lines}"
 
     def items(self) -> Iterator[_Item]:
         """All statements but the last."""
@@ -109,9 +110,7 @@ class _Drawing:
         lines = [f"{row.first}: {row.text}" for row in ops]
         if reason:
             lines.insert(0, f"({reason})")
-        text = "<br/>".join(_wrapped(line, _WIDTH) for line in lines)
-        events = sum(row.events for row in ops)
-        return _Item(f"Note over {self.number[ops[0].actor]}: {text}", events)
+        return _Item(self.note(ops[0].actor, *lines), sum(row.events for row in ops))
 
     def _behind(self, ops: Sequence[Row]) -> Iterator[_Item]:
         """What is to be said of ops: the messages that they published, warnings, marks."""
@@ -121,10 +120,10 @@ class _Drawing:
             yield from self._marks(row)
 
     def _marks(self, row: Row) -> Iterator[_Item]:
-        for warning in row.warnings:
-            yield _Item(self.note(row.actor, f"! {warning}"), kept=True)
-        for mark in row.marks:
-            yield _Item(self.note(row.actor, f"{_SIGNS[mark.kind]} {mark.text}"), kept=True)
+        texts = [f"! {warning}" for warning in row.warnings]
+        texts += [f"{_SIGNS[mark.kind]} {mark.text}" for mark in row.marks]
+        if texts:
+            yield _Item(self.note(row.actor, *texts), kept=True)
 
     def _fold(self, row: Row) -> Iterator[_Item]:
         """A fold of one request and its reply is two arrows, another one is a note."""
@@ -183,7 +182,7 @@ def _folded(items: Sequence[_Item], near: int, over: str) -> list[_Item]:
 def _left_out(items: Sequence[_Item], over: str) -> _Item:
     events = sum(item.events for item in items)
     text = f"{len(items)} notes and arrows of {events} ops were left out, to keep this short"
-    return _Item(f"Note over {over}: {_text(text)}", events)
+    return _Item(f"Note over {over}: {_wrapped(text, _WIDE)}", events)
 
 
 def _wrapped(text: str, width: int) -> str:

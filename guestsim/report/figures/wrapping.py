@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rich.cells import cell_len, chop_cells
+from rich.cells import cell_len
 
 __all__ = ["wrap"]
 
@@ -18,6 +18,10 @@ def wrap(text: str, width: int) -> list[str]:
             continue
         if line:
             lines.append(line)
-        *whole, line = chop_cells(word, width) or [""]
-        lines += whole
+        line = ""
+        for sign in word:
+            if line and cell_len(line + sign) > width:
+                lines.append(line)
+                line = ""
+            line += sign
     return [*lines, line]
