@@ -88,3 +88,24 @@ def test_the_script_about_unicorn_prints_what_is_shown(tmp_path: Path) -> None:
         [sys.executable, str(script)], capture_output=True, text=True, timeout=60, check=True
     )
     assert done.stdout == shown[2], "another Unicorn: read docs/unicorn.md again"
+
+
+def test_the_figures_are_as_they_are_shown(tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "figures.md").read_text()
+    shown = re.findall(r"^```console\n\$ ([^\n]*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    (run, _), *looks = shown
+    (tmp_path / "scenarios").symlink_to(ROOT / "scenarios")
+    subprocess.run(
+        [sys.executable, "-m", "guestsim", *run.removeprefix("guestsim ").split()],
+        capture_output=True,
+        timeout=60,
+        cwd=tmp_path,
+        check=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert len(looks) == 2
+    for command, printed in looks:
+        done = subprocess.run(
+            ["bash", "-c", command], capture_output=True, text=True, cwd=tmp_path, check=True
+        )
+        assert printed == done.stdout, f"copy what {command} prints now into figures.md"

@@ -82,7 +82,7 @@ def _slices(run: Run, names: Mapping[str, str], threads: Mapping[str, int]) -> I
     for turn, reason in zip(turns_of(run), run.reasons, strict=True):
         if turn.first < turn.end and turn.actor != mover:
             reasons[turn.first], mover = ("" if turn.drains else reason), turn.actor
-    for unit in units(run.events, names, frozenset(reasons)):
+    for unit in units(run.events, names, frozenset()):
         site = run.events[unit.first].op.site
         args = {"stage": escaped(site.stage), "where": escaped(where(site))}
         if reasons.get(unit.first):

@@ -22,6 +22,7 @@ SHIPPED = (
     "torn-reset.toml#closing-tso",
 )
 SCRIPT = "<script>alert('&\"')</script>"
+TITLE = f"{SCRIPT} \x02\ud800"
 HOSTILE = "hostile"
 ALL = (*SCENES, *SHIPPED, HOSTILE)
 NASTY_NAMES = {"guest": "gu<b>est; #%%", "daemon": 'xen"stored\x1b[31m'}
@@ -47,13 +48,24 @@ def hostile() -> Run:
     guest, daemon = Guest(tape, SCRIPT), Xenstored(tape, {f"{SCRIPT}\0": SCRIPT})
     tape.because(SCRIPT)
     exchange(tape, guest, daemon, f"{SCRIPT}\0")
-    tape.site = Site(SCRIPT, 1, SCRIPT, f"/x/{SCRIPT}", 7)
+    tape.site = Site(SCRIPT, 1, f"{SCRIPT}\x01", f"/x/{SCRIPT}", 7)
     tape.because(SCRIPT)
     tape.load(2064)
     tape.broken(SCRIPT, f"{SCRIPT} $end ;\n end\x00")
     end = End(Outcome.CRASHED, f"{SCRIPT} ]]> --> %% ;", tape.site)
     tape.halt(end)
     return tape.run(Outcome.CRASHED, end, "guest", (SCRIPT,))
+
+
+def in_flight() -> Run:
+    """Two requests, then the reply to the first, and none to the second."""
+    tape = Tape()
+    guest, daemon = Guest(tape), Xenstored(tape, {"bios": "seabios"})
+    guest.ask("bios\0", req_id=1)
+    guest.ask("bios\0", req_id=2)
+    daemon.serve()
+    guest.take()
+    return tape.run(None, End(None, "a budget ended it"), "")
 
 
 def buffered() -> Run:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 
 import pytest
-from figure_runs import ALL, HOSTILE, SCRIPT, names_of, run_of
-from report_traces import NAMES, Guest, Tape, exchange, parties
+from figure_runs import ALL, HOSTILE, TITLE, names_of, run_of
+from report_traces import CONNECTION, NAMES, Guest, Tape, exchange, parties
 
 from guestsim.report.explain import sentence
 from guestsim.report.figures.mermaid import MOST_LINES, sequence_diagram
 from guestsim.trace import End, Outcome
 from guestsim.trace.results import Run
+from guestsim.trace.text import escaped
 
 STATEMENT = re.compile(
     r"    (?:participant a\d+ as|Note over a\d+(?:,a\d+)?:|a\d+(?:->>|-->>)a\d+:) (.*)"
@@ -20,8 +21,8 @@ CODE = re.compile(r"#(\d+);")
 
 
 def drawn(name: str) -> str:
-    text = sequence_diagram(run_of(name), names_of(name), SCRIPT)
-    assert text == sequence_diagram(run_of(name), names_of(name), SCRIPT)
+    text = sequence_diagram(run_of(name), names_of(name), TITLE)
+    assert text == sequence_diagram(run_of(name), names_of(name), TITLE)
     return text
 
 
@@ -46,7 +47,7 @@ def test_each_line_is_a_statement_that_nothing_can_leave(name: str) -> None:
 def test_the_title_is_first_and_the_outcome_last(name: str) -> None:
     run, names = run_of(name), names_of(name)
     lines = [line for line in drawn(name).splitlines() if "participant" not in line]
-    assert plain(SCRIPT) in plain(lines[1])
+    assert plain(escaped(TITLE)) in plain(lines[1])
     assert plain(f"{run.outcome or 'inconclusive'}: {sentence(run, names)}") in plain(lines[-1])
     assert len(lines) < MOST_LINES
 
@@ -108,7 +109,26 @@ def test_what_is_not_too_long_is_left_as_it_is() -> None:
 
 def test_what_is_far_from_a_broken_rule_is_left_out_first() -> None:
     run = long_run(1, 100)
-    text = plain(sequence_diagram(run, NAMES))
+    text = sequence_diagram(run, NAMES)
+    assert len(text.splitlines()) > MOST_LINES * 2 // 3, "no more than needed"
+    text = plain(text)
     assert plain("left out, to keep") in text
     missing = [v.rule for v in run.violations if f"{v.rule}:" not in text]
     assert not missing
+
+
+def test_what_is_near_a_broken_rule_stays() -> None:
+    tape = Tape()
+    guest, daemon = parties(tape)
+    for number in range(400):
+        guest.at("a.c", 1, "f")
+        tape.store(CONNECTION, number)
+        if number == 200:
+            tape.broken("odd", "it is")
+        daemon.at("g")
+        tape.store(CONNECTION, number)
+    lines = sequence_diagram(tape.run(None, End(None, "budget"), ""), NAMES).splitlines()
+    (at,) = [number for number, line in enumerate(lines) if "✗ odd" in line]
+    assert "were<br/>left" in lines[at - 17].replace("were left", "were<br/>left")
+    assert all("connection = " in line for line in lines[at - 16 : at] + lines[at + 1 : at + 17])
+    assert "were<br/>left" in lines[at + 17].replace("were left", "were<br/>left")

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from figure_runs import ALL, SCRIPT, buffered, names_of, run_of
+from figure_runs import ALL, TITLE, buffered, in_flight, names_of, run_of
 from report_traces import NAMES, closing_protocol
 
 from guestsim.report.explain import sentence
@@ -14,11 +14,12 @@ from guestsim.report.figures.perfetto import trace_events
 from guestsim.report.ring_history import Indices, ring_history
 from guestsim.report.units import name_of
 from guestsim.trace.results import Run
+from guestsim.trace.text import escaped
 
 
 def read(run: Run, names: dict[str, str]) -> list[dict[str, Any]]:
-    text = trace_events(run, names, SCRIPT)
-    assert text == trace_events(run, names, SCRIPT)
+    text = trace_events(run, names, TITLE)
+    assert text == trace_events(run, names, TITLE)
     assert text.isascii()
     found: list[dict[str, Any]] = json.loads(text)["traceEvents"]
     return found
@@ -76,7 +77,9 @@ def test_everything_is_on_a_track_with_a_name(name: str) -> None:
     at = tracks(events)
     assert len(set(at.values())) == len(at)
     assert {each["tid"] for each in events if each["ph"] in "Xi"} <= set(at)
-    assert [each["args"]["name"] for each in events if each["name"] == "process_name"] == [SCRIPT]
+    assert [each["args"]["name"] for each in events if each["name"] == "process_name"] == [
+        escaped(TITLE)
+    ]
     assert all(isinstance(each["ts"], int) for each in events if each["ph"] != "M")
 
 
@@ -103,3 +106,22 @@ def test_a_slice_says_where_it_is_and_why_it_moves() -> None:
     slices = [each for each in read(buffered(), NAMES) if each["ph"] == "X"]
     assert [each["args"].get("why it moves") for each in slices] == ["a", "b", None, "c"]
     assert slices[0]["args"]["stage"] == "stub"
+
+
+def test_requests_that_are_in_flight_together_have_tracks_of_their_own() -> None:
+    run = in_flight()
+    events = read(run, NAMES)
+    at = tracks(events)
+    found = [(at[each["tid"]], each["args"]["req_id"], each["args"]["reply"])
+             for each in events if at.get(each["tid"], "").startswith("requests")
+             and each["ph"] == "X"]  # fmt: skip
+    assert found == [("requests", 1, '"seabios"'), ("requests 2", 2, "none")]
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_slices_of_a_track_do_not_overlap(name: str) -> None:
+    ends: dict[int, int] = {}
+    for each in read(run_of(name), names_of(name)):
+        if each["ph"] == "X":
+            assert each["ts"] >= ends.get(each["tid"], 0)
+            ends[each["tid"]] = each["ts"] + each["dur"]

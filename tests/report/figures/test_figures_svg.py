@@ -7,7 +7,7 @@ from collections import Counter
 from xml.etree import ElementTree
 
 import pytest
-from figure_runs import ALL, HOSTILE, SCRIPT, buffered, names_of, run_of
+from figure_runs import ALL, HOSTILE, SCRIPT, TITLE, buffered, names_of, run_of
 from report_traces import NAMES, torn_reset
 from rich.cells import cell_len
 
@@ -21,8 +21,8 @@ SIZES = {"title": 15, "verdict": 13, "where": 10, "why": 10, "store": 10}
 
 
 def drawn(name: str, *, full: bool = False) -> ElementTree.Element:
-    text = picture(run_of(name), names_of(name), SCRIPT, full=full)
-    assert text == picture(run_of(name), names_of(name), SCRIPT, full=full)
+    text = picture(run_of(name), names_of(name), TITLE, full=full)
+    assert text == picture(run_of(name), names_of(name), TITLE, full=full)
     return ElementTree.fromstring(text)  # noqa: S314 (we wrote it)
 
 
@@ -67,7 +67,7 @@ def test_only_shapes_and_text_are_in_it(name: str) -> None:
     style = root.findtext(f"{SVG}style") or ""
     assert "prefers-color-scheme: dark" in style
     assert not re.search(r"url|@import|@font-face|http", style)
-    assert root.findtext(f"{SVG}title") == SCRIPT
+    assert root.findtext(f"{SVG}title") == escaped(TITLE)
 
 
 def test_markup_in_names_stores_and_guests_is_text() -> None:

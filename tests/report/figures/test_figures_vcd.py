@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from figure_runs import ALL, SCRIPT, buffered, names_of, run_of
+from figure_runs import ALL, TITLE, buffered, names_of, run_of
 from report_traces import NAMES
 
 from guestsim.report.figures.vcd import value_change_dump
@@ -57,8 +57,8 @@ def expected(memory: bytes | bytearray) -> Values:
 
 def dump(name: str) -> tuple[Run, list[tuple[int, Values]]]:
     run, names = run_of(name), names_of(name)
-    text = value_change_dump(run, names, SCRIPT)
-    assert text == value_change_dump(run, names, SCRIPT)
+    text = value_change_dump(run, names, TITLE)
+    assert text == value_change_dump(run, names, TITLE)
     assert text.isascii()
     return run, read(text)[1]
 
