@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -18,6 +19,7 @@ SCENARIOS = [
     scenario.name for path in find([ROOT / "scenarios"]) for scenario in load(path)
     if "real" not in path.parts
 ]  # fmt: skip
+FIGURES = ("svg", "perfetto", "vcd", "mermaid")
 HVMLOADER = os.environ.get("GUESTSIM_HVMLOADER", "")
 
 
@@ -34,6 +36,16 @@ def turns(schedule: Schedule) -> list[str]:
         if not segment.actor.endswith(":drain") and found[-1:] != [segment.actor]:
             found.append(segment.actor)
     return found
+
+
+def check_figures(folder: Path) -> None:
+    """Those of the last replay are there, and are what they should be."""
+    ElementTree.parse(folder / "svg")  # noqa: S314 (we wrote it)
+    json.loads((folder / "perfetto").read_text())
+    assert (folder / "vcd").read_text().startswith("$comment ")
+    assert len((folder / "mermaid").read_text().splitlines()) < 300
+    for kind in FIGURES:
+        (folder / kind).unlink()
 
 
 def render_all(
@@ -53,14 +65,17 @@ def render_all(
     for path in schedules:
         schedule = load_schedule(path)
         for width, more in ((80, ()), (120, ("--all",))):
-            status = guestsim("replay", path, f"--width={width}", *more, *images)
+            drawn = [f"--{kind}={folder / kind}" for kind in FIGURES] if more else []
+            status = guestsim("replay", path, f"--width={width}", *more, *drawn, *images)
             said = capsys.readouterr()
             assert status == 0, f"{path.name}: {said.err}"
             wide = [line for line in said.out.splitlines() if len(line) > width]
             assert not wide, f"{path.name} is wider than {width}: {wide[:3]}"
             passed = said.out.count("→ guest moves") + said.out.count("→ xenstored moves")
             passed += said.out.count("→ oxenstored moves") + said.out.count("→ rfc-v2 moves")
-            if more:  # nothing is folded
+            if more:
+                check_figures(folder)
+                # nothing is folded
                 assert passed >= len(turns(schedule)) - 1, f"{path.name}: {turns(schedule)}"
     return len(schedules)
 

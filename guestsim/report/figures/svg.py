@@ -15,7 +15,7 @@ from guestsim.report.figures.svg_layout import GAP, LINE, SMALL, Columns
 from guestsim.report.figures.svg_style import LANE_COLOURS, STYLE
 from guestsim.report.figures.wrapping import wrap
 from guestsim.report.marks import MarkKind
-from guestsim.report.ring_history import Indices
+from guestsim.report.ring_history import GUEST, Indices
 from guestsim.report.rows import Row, RowKind, rows
 from guestsim.report.timeline import Legend
 from guestsim.report.units import Role, name_of
@@ -96,7 +96,8 @@ class _Page:
         """What the guest said, how it ended, and why."""
         self.y += GAP * 2
         for hint in run.hints:
-            self.paragraph(f"{self.names[0]} said: {escaped(hint)}", "dim")
+            self.paragraph(f"{name_of(GUEST, names)} said: {escaped(hint)}", "dim")
+        self.y += GAP if run.hints else 0
         good = run.outcome is Outcome.CONNECTED
         style = "good" if good else "bad" if run.outcome is not None else "open"
         self.end = f"{run.outcome or 'inconclusive'}: {sentence(run, names)}"

@@ -14,6 +14,7 @@ from rich.cells import cell_len
 from guestsim.report.explain import sentence
 from guestsim.report.figures.svg import picture
 from guestsim.report.rows import RowKind, rows
+from guestsim.report.units import name_of
 from guestsim.trace.text import escaped
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -143,3 +144,12 @@ def test_a_run_without_a_trace_is_a_picture_too() -> None:
     empty = type(run)(run.outcome, run.end, run.actor, run.initial, (), ())
     root = ElementTree.fromstring(picture(empty, NAMES))  # noqa: S314
     assert "no trace was recorded" in texts(root)
+
+
+@pytest.mark.parametrize("name", ["crashed", "put-back", HOSTILE])
+def test_what_the_guest_said_stands_above_the_end_and_not_under_it(name: str) -> None:
+    root = drawn(name)
+    (said,) = [each for each in root.iter(f"{SVG}text") if " said: " in (each.text or "")]
+    assert (said.text or "").startswith(name_of("guest", names_of(name)))
+    (end,) = [each for each in root.iter() if each.get("class", "").startswith("end-")]
+    assert int(said.get("y", "")) + 4 <= int(end.get("y", ""))
