@@ -8,6 +8,9 @@ import signal
 import pytest
 from hypothesis import settings
 
+pytest_plugins = ["browsing"]
+"""Fixtures of `tests/page/browsing.py`."""
+
 # How long an example takes says how busy the machine is: no reason to fail.
 settings.register_profile("guestsim", deadline=None)
 settings.load_profile("guestsim")

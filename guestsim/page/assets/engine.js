@@ -157,6 +157,16 @@ export class Play {
     return next !== undefined && this.step(next[0], next[1]);
   }
 
+  /** The same standing, with a history of its own, which is empty. */
+  clone() {
+    const other = Object.assign(Object.create(Play.prototype), this);
+    other.memory = this.memory.slice();
+    other.nodes = [...this.nodes];
+    other.buffers = [...this.buffers];
+    [other.steps, other.undone] = [[], []];
+    return /** @type {Play} */ (other);
+  }
+
   /** Whose turn it is: the actor that moved last, not counting store buffers; -1 at the start. */
   turn() {
     for (let at = this.steps.length - 1; at >= 0; at -= 1) {

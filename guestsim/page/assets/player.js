@@ -192,18 +192,16 @@ export class Player {
   hint(outcome) {
     const {solver, play, program} = this;
     if (solver?.phase !== "done") return "not solved yet";
-    const found = solver.hint(this.state, play.turn(), outcome);
+    const found = solver.hint(play, play.turn(), outcome);
     if (!found) return `${outcome} cannot be reached from here`;
-    const names = moverNames(program);
-    const label = (mover) => (mover < play.count ? program.actors[mover].label
-      : `${program.actors[mover - play.count].label}'s store buffer`);
+    const label = (mover) => (mover < play.count ? `the ${program.actors[mover].name}`
+      : `the ${program.actors[mover - play.count].name}'s oldest store out`);
     /** @type {[number, number][]} */
     const runs = [];
-    for (const mover of found.movers) {
+    for (const [mover] of found.steps) {
       if (runs.at(-1)?.[0] === mover) /** @type {any} */ (runs.at(-1))[1] += 1;
       else runs.push([mover, 1]);
     }
-    if (!names.length) return "";
     const parts = runs.map(([mover, count]) => `${label(mover)} ${count === 1 ? "once" : `${count} times`}`);
     const then = found.then >= 0 ? label(found.then) : "";
     if (!parts.length) return then ? `now ${then} has to move` : `this is ${outcome} already`;
@@ -282,7 +280,7 @@ export class Player {
     scrubber.max = `${total}`;
     scrubber.value = `${play.steps.length}`;
     setText(byId("position"), `step ${play.steps.length} of ${total}`);
-    byId("undo").disabled = byId("restart").disabled = !play.steps.length;
+    byId("undo").disabled = byId("restart").disabled = byId("save").disabled = !play.steps.length;
     byId("redo").disabled = byId("switch").disabled = !play.undone.length;
     const messages = messagesOf(story, 6).map(({ring, text, id}) =>
       el("li", {class: ring}, text, el("small", {}, ` id ${id}`)));
@@ -336,6 +334,7 @@ export class Player {
       const words = OUTCOMES.filter((outcome) => first.has(outcome)).map((outcome) => {
         const switches = play.ended ? Infinity : solver.switches(state, play.turn(), outcome);
         if (switches === Infinity) return `${outcome} not any more`;
+        if (!switches && outcome === "hung") return "hung now";
         return `${outcome} in ${switches} switch${switches === 1 ? "" : "es"}`;
       });
       const never = OUTCOMES.filter((outcome) => !first.has(outcome));
@@ -351,7 +350,7 @@ export class Player {
     const {outcome} = this;
     const box = byId("outcome");
     box.className = outcome ? `outcome ${outcome.replace(" ", "-")}` : "outcome";
-    setText(box, outcome ? `${outcome}: ${sentence(this.story, play.ended)}` : "");
+    setText(box, outcome ? `${outcome}: ${sentence(this.story, play)}` : "");
     if (outcome && !program.whole) setText(reach, "");
   }
 

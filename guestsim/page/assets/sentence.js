@@ -1,7 +1,8 @@
 /** One sentence that says how a play ended, as the timeline says it: guestsim/report/explain.py. */
 import {used} from "./chronicle.js";
 import {load} from "./effects.js";
-import {signed} from "./places.js";
+import {big, Flag, isAnswered, Kind} from "./ops.js";
+import {fieldAt, signed} from "./places.js";
 import {findTear, samplesOf} from "./tears.js";
 
 /** `a`, `a and b`, `a, b and c`. @param {string[]} parts */
@@ -17,12 +18,13 @@ function ownerOf(actor, program) {
   return actor === 0 ? "the guest's" : `${program.actors[actor].label}'s`;
 }
 
-/** How the play ended. @param {Chronicle} story @param {{actor: number, end: End} | null} ended */
-export function sentence(story, ended) {
+/** How the play ended. @param {Chronicle} story @param {Play} play */
+export function sentence(story, play) {
+  const {ended} = play;
   const {program} = story;
   const tear = findTear(story, ended);
   let text;
-  if (!ended) text = hung(story, tear);
+  if (!ended) text = hung(story, tear, roundsOf(play));
   else if (ended.end.outcome === "connected") text = connected(story, ended.end);
   else if (ended.end.outcome === "refused") text = refused(story, ended, tear);
   else if (ended.end.outcome === "corrupted") text = `in the guest, ${message(ended.end)}${cause(tear, program)}`;
@@ -105,7 +107,52 @@ function refused(story, ended, tear) {
   return `${who} gave the ring up: ${message(ended.end)}${cause(tear, program)}`;
 }
 
-function hung(story, tear) {
+/**
+ * What each side does for ever, where nothing changes any more (guestsim/execute/hang.py).
+ * @param {Play} play @returns {string[]} one clause for each; none where memory changes for ever
+ */
+export function roundsOf(play) {
+  const clauses = play.program.actors.map((actor, number) => {
+    const op = play.op(number);
+    if (op.kind === Kind.WAIT && play.whyNot(number)) {
+      return `${actor.name} waits for ${fieldAt(op.address, play.program)}, which nobody will set`;
+    }
+    return spins(play, number);
+  });
+  return clauses.every(Boolean) ? clauses : [];
+}
+
+/** The actor alone, until it comes round. "" where it does not. */
+function spins(play, actor) {
+  const alone = play.clone();
+  /** @type {Map<number, number>} node -> step */
+  const seen = new Map();
+  while (!seen.has(alone.nodes[actor])) {
+    seen.set(alone.nodes[actor], alone.steps.length);
+    if (!alone.step(actor)) return "";
+  }
+  if (alone.memory.some((byte, at) => byte !== play.memory[at])) return "";
+  const round = alone.steps.slice(seen.get(alone.nodes[actor]));
+  let [asleep, yields] = [false, false];
+  /** @type {Map<number, string>} */
+  const values = new Map();
+  for (const {op, value} of round.flatMap((step) => step.events.slice(0, 1))) {
+    const name = fieldAt(op.address, play.program);
+    if (!isAnswered(op)) continue;
+    if (op.kind === Kind.WAIT && !op.value) yields = true;
+    else if (op.kind === Kind.WAIT) asleep ||= !(value || op.flags & Flag.POLL);
+    else if (name !== "req" && name !== "rsp" && !values.has(op.address)) {
+      const shown = big(value) > 0xffffn ? `0x${big(value).toString(16)}` : `${value}`;
+      values.set(op.address, `${name} = ${shown}`);
+    }
+  }
+  const told = [...values].sort(([one], [other]) => one - other).map(([, text]) => text);
+  if (told.length > 6) told.splice(6, told.length, "…");
+  const [verb, link] = asleep ? ["sleeps", "with"] : yields ? ["yields for ever", "with"] : ["spins", "on"];
+  return [play.program.actors[actor].name, verb, ...(told.length ? [link, told.join(", ")] : [])].join(" ");
+}
+
+function hung(story, tear, rounds) {
   const {program} = story;
   const {now} = story;
   const quiet = now.req_cons === now.req_prod && now.rsp_cons === now.rsp_prod;
@@ -119,5 +166,6 @@ function hung(story, tear) {
   if (load(story.memory, connection, 4)) {
     facts.push(`\`connection\` is still 1, which only ${program.actors[1]?.label ?? "the daemon"} may clear`);
   }
-  return `nobody gets anywhere: whoever moves, nothing ends any more; ${spoken(facts)}${cause(tear, program)}`;
+  const what = rounds.length ? rounds.join("; ") : "whoever moves, nothing ends any more";
+  return `nobody gets anywhere: ${what}; ${spoken(facts)}${cause(tear, program)}`;
 }

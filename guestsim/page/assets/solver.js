@@ -2,11 +2,12 @@
  * What can still happen: for every state, which outcomes are reachable, in how many switches.
  *
  * First everything is explored (graph.js), then distances run backwards from the ends. A state
- * from which no end can be reached hangs. All of it in slices: nobody waits for it.
+ * from which no end can be reached is doomed. It hangs once memory cannot change any more either, or
+ * at once where it changes for ever. All of it in slices: nobody waits for it.
  */
 import {Graph} from "./graph.js";
 import {Ints} from "./memories.js";
-import {OUTCOMES} from "./ops.js";
+import {Kind, OUTCOMES} from "./ops.js";
 
 /** Switches that are not counted any more. */
 const MOST = 254;
@@ -65,7 +66,8 @@ export class Solver {
     yield* this.turnRound();
     const ending = this.sources();
     yield* this.spread(ending);
-    for (const [outcome, sources] of this.sourcesOf(ending)) {
+    yield* this.findHung(ending);
+    for (const [outcome, sources] of this.sourcesOf()) {
       if (sources.length) {
         this.distance.set(outcome, new Uint8Array(this.states * this.graph.count).fill(NEVER));
         yield* this.measure(/** @type {Uint8Array} */ (this.distance.get(outcome)), sources);
@@ -131,8 +133,33 @@ export class Solver {
     }
   }
 
+  /** @private Of the doomed states those that hang. @param {Uint8Array} ending the others */
+  * findHung(ending) {
+    const {edgeTo, edgeStart, count} = this.graph;
+    const {rows, width} = this.graph.states;
+    const shared = (state) => rows.subarray(state * width + count, (state + 1) * width);
+    // What leads to a change of memory, or of a store buffer.
+    const changing = Uint8Array.from(ending);
+    for (let state = 0; state < this.states; state += 1) {
+      for (let edge = edgeStart.data[state]; edge < edgeStart.data[state + 1] && !changing[state]; edge += 1) {
+        const then = shared(edgeTo.data[edge]);
+        if (shared(state).some((number, at) => number !== then[at])) changing[state] = 1;
+      }
+      if (state % 65536 === 65535) yield;
+    }
+    yield* this.spread(changing);
+    // What leads to where nothing changes any more: that is when it hangs.
+    const settling = changing.map((change) => 1 - change);
+    yield* this.spread(settling);
+    /** By state: 1 where it hangs. */
+    this.hung = new Uint8Array(this.states);
+    for (let state = 0; state < this.states; state += 1) {
+      if (!ending[state] && (!changing[state] || !settling[state])) this.hung[state] = 1;
+    }
+  }
+
   /** @private The turns (state × actors + actor) at which each outcome is there. */
-  sourcesOf(ending) {
+  sourcesOf() {
     const {edgeTo, edgeStart, edgeBy, count} = this.graph;
     /** @type {Map<string, Ints>} */
     const found = new Map(OUTCOMES.map((outcome) => [outcome, new Ints(16)]));
@@ -141,7 +168,7 @@ export class Solver {
         const outcome = OUTCOMES[-1 - edgeTo.data[edge]];
         if (edgeTo.data[edge] < 0 && outcome) found.get(outcome)?.push(state * count + edgeBy.data[edge]);
       }
-      if (!ending[state]) {
+      if (this.hung[state]) {
         for (let actor = 0; actor < count; actor += 1) found.get("hung")?.push(state * count + actor);
       }
     }
@@ -205,61 +232,78 @@ export class Solver {
     return least === NEVER ? Infinity : least;
   }
 
-  /** Whether nothing ends any more. */
+  /** Whether it hangs. */
   isHung(state) {
-    const {count} = this.graph;
-    const distance = this.distance.get("hung");
-    return state >= 0 && distance !== undefined && distance[state * count] === 0
-      && OUTCOMES.every((each) => each === "hung" || this.switches(state, -1, each) === Infinity);
+    return state >= 0 && this.hung !== undefined && this.hung[state] === 1;
   }
 
   /**
    * The best way to an outcome: what to do before the next switch.
-   * @returns {{movers: number[], then: number} | null} the moves, and whose turn it is after them
-   *   (-1: the outcome is there)
+   * @param {Play} play @param {number} turn whose turn it is, -1: nobody's yet
+   * @returns {{steps: [number, number][], then: number} | null} movers and their answers, and whose
+   *   turn it is after them (-1: the outcome is there); null where there is no way
    */
-  hint(state, turn, outcome) {
+  hint(play, turn, outcome) {
+    const state = this.stateOf(play);
     const distance = this.distance.get(outcome);
     if (!distance || state < 0) return null;
-    const {count, edgeTo, edgeStart, edgeBy} = this.graph;
+    const {count} = this.graph;
     let actor = turn;
     for (let each = 0; actor < 0 && each < count; each += 1) {
       if (distance[state * count + each] === this.switches(state, -1, outcome)) actor = each;
     }
-    const least = distance[state * count + actor];
-    if (least === NEVER) return null;
-    const wanted = OUTCOMES.indexOf(outcome);
-    /** @type {Map<number, [number, number]>} state -> where from, by whom */
-    const from = new Map([[state, [-1, -1]]]);
-    const queue = [state];
+    if (distance[state * count + actor] === NEVER) return null;
+    const found = this.way(state, actor, outcome, distance);
+    return found && {steps: inPlay(play, found.moves), then: found.then};
+  }
+
+  /** @private Breadth first in one turn, without going farther from the outcome. */
+  way(first, actor, outcome, distance) {
+    const {count, edgeTo, edgeStart, edgeBy} = this.graph;
+    const least = distance[first * count + actor];
+    const wanted = -1 - OUTCOMES.indexOf(outcome);
+    /** How a state was reached: from where, by whom, with which answer. */
+    const from = new Map([[first, [-1, -1, 0]]]);
+    const back = (state) => {
+      const moves = [];
+      for (let at = state; at !== first; at = from.get(at)[0]) moves.unshift(from.get(at).slice(1));
+      return moves;
+    };
+    const queue = [first];
     for (const here of queue) {
-      let then = -2;
+      if (outcome === "hung" && this.isHung(here)) return {moves: back(here), then: -1};
       for (let other = 0; other < count; other += 1) {
-        if (other !== actor && distance[here * count + other] < least) then = other;
+        if (distance[here * count + other] < least) return {moves: back(here), then: other};
       }
-      let last = -1;
-      for (let edge = edgeStart.data[here]; edge < edgeStart.data[here + 1]; edge += 1) {
-        if (edgeTo.data[edge] === -1 - wanted && edgeBy.data[edge] === actor) {
-          [then, last] = [-1, actor];
-        }
-      }
-      if (outcome === "hung" && this.isHung(here)) then = -1;
-      if (then !== -2) {
-        const movers = last < 0 ? [] : [last];
-        for (let at = here; from.get(at)?.[0] !== -1; at = /** @type {any} */ (from.get(at))[0]) {
-          movers.unshift(/** @type {any} */ (from.get(at))[1]);
-        }
-        return {movers, then};
-      }
+      let answer = -1;
       for (let edge = edgeStart.data[here]; edge < edgeStart.data[here + 1]; edge += 1) {
         const to = edgeTo.data[edge];
         const by = edgeBy.data[edge];
-        if (to < 0 || from.has(to) || by !== actor && by < count) continue;
-        if (distance[to * count + actor] > least) continue;
-        from.set(to, [here, by]);
+        if (by === actor) answer += 1; // the edges of a CHOOSE are in the order of its answers
+        if (by !== actor && by < count) continue;
+        if (to === wanted) return {moves: [...back(here), [by, answer]], then: -1};
+        if (to < 0 || from.has(to) || distance[to * count + actor] > least) continue;
+        from.set(to, [here, by, by === actor ? answer : 0]);
         queue.push(to);
       }
     }
     return null;
   }
+}
+
+/**
+ * Moves between states as steps of a play: in a state, stores have entered their buffer as soon as
+ * they could; in a play, each is a step. @returns {[number, number][]}
+ */
+function inPlay(play, moves) {
+  const copy = play.clone();
+  const {count, program} = copy;
+  const enter = (actor) => {
+    while (program.tso && copy.op(actor).kind === Kind.STORE && !copy.whyNot(actor)) copy.step(actor);
+  };
+  for (const [mover, answer] of moves) {
+    if (mover < count || !copy.buffers[mover - count].length) enter(mover % count);
+    copy.step(mover, answer);
+  }
+  return copy.steps.map((step) => [step.mover, step.answer]);
 }
