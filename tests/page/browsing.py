@@ -56,9 +56,9 @@ class Opened:
     def go(self, fragment: str = "") -> None:
         """Open it, and wait until it can be played."""
         self.page.goto(f"{self.path.as_uri()}{fragment}")
-        self.until("document.documentElement.dataset.ready === 'yes'")
+        self.until("!document.getElementById('content') || document.documentElement.dataset.ready")
 
-    def until(self, condition: str, seconds: float = 240) -> None:
+    def until(self, condition: str, seconds: float = 120) -> None:
         """Wait until a condition of the page holds. Its policy forbids Playwright's own wait."""
         end = time.monotonic() + seconds
         while not self.page.evaluate(condition):

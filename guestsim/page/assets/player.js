@@ -262,7 +262,7 @@ export class Player {
     const queue = el("ol", {class: "queue", "aria-label": `${actor.label}'s store buffer, the oldest first`});
     const standing = el("ul", {class: "standing", "aria-label": `what ${actor.label} has set up`});
     const node = el("section", {class: `card by-${number}`, "aria-label": actor.label},
-      el("h3", {}, actor.name === actor.label ? actor.name : `${actor.name}: ${actor.label}`), next, source, why, choice,
+      el("h2", {}, actor.name === actor.label ? actor.name : `${actor.name}: ${actor.label}`), next, source, why, choice,
       el("p", {class: "buttons"}, step, run, ...(program.tso ? [drain] : [])),
       ...(program.tso ? [queue] : []), standing);
     return {node, step, run, choice, next, why, source, drain, queue, standing};
