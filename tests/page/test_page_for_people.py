@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -26,7 +27,7 @@ def a_lesson() -> str:
     return lesson_html(found, lesson, back="all lessons", before="02.html", after="04.html")
 
 
-PAGES = {
+PAGES: dict[str, Callable[[], str]] = {
     "sc": lambda: html("torn-reset.toml#every-sc"),
     "tso": lambda: html("torn-reset.toml#every-tso"),
     "lesson": a_lesson,
