@@ -1,6 +1,5 @@
 /** The ring as it stands, as an SVG file of its own: for slides, and for a README. */
 import {svg} from "./dom.js";
-import {offer} from "./player.js";
 import {nextWords} from "./words.js";
 
 const STYLE = `text{font:13px system-ui,sans-serif;fill:#1c2333}.track{fill:none;stroke:#e4e7ee}
@@ -14,7 +13,7 @@ export function pictureOf(player) {
   const {story, play, program} = player;
   const root = svg("svg", {xmlns: "http://www.w3.org/2000/svg", viewBox: "0 0 920 470", width: 920, height: 470});
   root.append(svg("style", {}, STYLE), svg("rect", {width: 920, height: 470, fill: "#fff"}));
-  root.append(svg("text", {class: "title", x: 24, y: 34}, program.title));
+  root.append(svg("text", {class: "title", x: 24, y: 34}, program.name));
   player.circles.forEach((circle, number) => {
     const copy = circle.node.cloneNode(true);
     copy.setAttribute("x", `${24 + 310 * number}`);
@@ -33,15 +32,14 @@ export function pictureOf(player) {
     root.append(svg("rect", {class: `by-${number}`, x: 24, y: 392 + 24 * number, width: 12, height: 12}),
       svg("text", {x: 44, y: 403 + 24 * number}, `${actor.label}  ${next}`));
   });
+  player.lanes.rows.slice(-6).forEach((row, number) => {
+    const text = row.text.length <= 30 ? row.text : `${row.text.slice(0, 29)}…`;
+    root.append(svg("text", {x: 650, y: 330 + 22 * number, class: "name"}, `${row.first}`),
+      svg("text", {x: 690, y: 330 + 22 * number, class: `by-${row.actor}`}, text));
+  });
   const {outcome} = player;
   if (outcome) {
     root.append(svg("text", {class: "outcome", x: 24, y: 456}, `${outcome} after ${story.events.length} ops`));
   }
   return new XMLSerializer().serializeToString(root);
-}
-
-/** @param {Player} player */
-export function savePicture(player) {
-  const name = player.program.name.replace(/[^\w-]+/g, "-");
-  offer(`${pictureOf(player)}\n`, `${name}-${player.play.steps.length}.svg`, "image/svg+xml");
 }

@@ -7,7 +7,7 @@ import {Lanes} from "./lanes.js";
 import {follow, fromFragment, fromSchedule, toFragment, toSchedule} from "./link.js";
 import {Flag, Kind, OUTCOMES} from "./ops.js";
 import {Fields, messagesOf, standingOf} from "./panels.js";
-import {savePicture} from "./picture.js";
+import {pictureOf} from "./picture.js";
 import {moverNames} from "./program.js";
 import {Circle} from "./ring.js";
 import {sentence} from "./sentence.js";
@@ -228,7 +228,8 @@ export class Player {
     byId("copy").addEventListener("click", () => this.copy());
     byId("save").addEventListener("click", () => this.save());
     byId("open").addEventListener("change", (event) => this.read(event.target));
-    byId("picture").addEventListener("click", () => savePicture(this));
+    byId("picture").addEventListener("click", () => offer(`${this.picture()}\n`,
+      `${program.name.replace(/[^\w-]+/g, "-")}-${this.play.steps.length}.svg`, "image/svg+xml"));
     byId("go-on").addEventListener("click", () => { this.solver?.goOn(); this.solve(); });
     for (const [number, way] of program.ways.entries()) {
       byId("ways").append(el("li", {}, el("button", {type: "button", click: () => this.way(number)}, way.title),
@@ -411,6 +412,11 @@ export class Player {
       play.step(mover, answer);
     }
     return toSchedule(play, play.ended?.end.outcome ?? null);
+  }
+
+  /** The ring as it stands, as an SVG file. */
+  picture() {
+    return pictureOf(this);
   }
 
   /** @private */

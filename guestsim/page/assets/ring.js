@@ -72,14 +72,15 @@ export class Circle {
     const possible = bytes <= 1024;
     this.unread.setAttribute("d", bytes && possible
       ? band(cons % 1024, cons % 1024 + bytes, R.unread, R.unread - 10) : "");
-    // Hands that lie close to each other: their names stand aside.
-    const near = Math.abs(((cons - prod) % 1024 + 1536) % 1024 - 512) < 80;
+    // Hands that lie close to each other: their names stand aside, the one ahead to its right.
+    const ahead = ((cons - prod) % 1024 + 1536) % 1024 - 512;
+    const near = Math.abs(ahead) < 80;
     for (const {end, line, text} of this.hands) {
       const value = now[`${ring}_${end}`];
       const [x, y] = point(value, R.hand);
       line.setAttribute("x2", x.toFixed(1));
       line.setAttribute("y2", y.toFixed(1));
-      const aside = near ? (end === "cons" ? -42 : 42) : 0;
+      const aside = near ? (end === "cons" === ahead > 0 ? 42 : -42) : 0;
       const [tx, ty] = point(value + aside + 1024, 134);
       text.setAttribute("x", tx.toFixed(1));
       text.setAttribute("y", ty.toFixed(1));

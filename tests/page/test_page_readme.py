@@ -1,0 +1,37 @@
+"""What the README opens with is what the program makes today."""
+
+from __future__ import annotations
+
+import base64
+import re
+import zlib
+from pathlib import Path
+
+import make_player
+import pytest
+from browsing import CHROMIUM, SCENARIOS
+
+DOCS = SCENARIOS.parent / "docs"
+AGAIN = "out of date: run `python docs/make_player.py`"
+
+
+def parts(page: str) -> tuple[str, bytes]:
+    """The page without its data, and these: another zlib packs the same in another way."""
+    found = re.search(r'id="content">([^<]*)<', page)
+    assert found is not None
+    return page.replace(found[1], ""), zlib.decompress(base64.b64decode(found[1]))
+
+
+def test_the_page_is_what_guestsim_writes_today() -> None:
+    shell, data = parts((DOCS / make_player.PAGE).read_text())
+    now, made = parts(make_player.page())
+    assert data == made, AGAIN
+    assert shell == now, AGAIN
+
+
+def test_the_picture_is_of_that_page(tmp_path: Path) -> None:
+    if CHROMIUM is None:
+        pytest.skip("no chromium here (Debian's package, or GUESTSIM_CHROMIUM)")
+    page = tmp_path / "page.html"
+    page.write_text(make_player.page())
+    assert make_player.picture(page) == (DOCS / make_player.PICTURE).read_text(), AGAIN
