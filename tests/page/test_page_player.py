@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from playwright.sync_api import Browser
 
 from guestsim.execute import load_schedule
 from guestsim.page.content import Content
+from guestsim.page.encode import deflated
 from guestsim.page.html import Entry, beside_html, lesson_html, player_html
 from guestsim.page.lessons import load_lessons, to_play
 from guestsim.runner import Options, replay_once, run_once, save_schedule, set_up
@@ -374,7 +377,15 @@ def cut_short(text: str) -> str:
     return text[: end - 400] + text[end:]
 
 
-@pytest.mark.parametrize("damage", [spoilt, cut_short])
+def of_another_version(text: str) -> str:
+    start = text.index(START) + len(START)
+    end = text.index("</script>", start)
+    data = zlib.decompress(base64.b64decode(text[start:end]))
+    other = data.replace(b'"version":1', b'"version":2', 1)
+    return text[:start] + deflated(other) + text[end:]
+
+
+@pytest.mark.parametrize("damage", [spoilt, cut_short, of_another_version])
 def test_a_damaged_page_says_so(
     damage: Callable[[str], str], browser: Browser, tmp_path: Path
 ) -> None:

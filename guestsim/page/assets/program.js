@@ -8,8 +8,14 @@
  * }} Actor  a record (guestsim/record/record.py): node -> op, and where that leads
  */
 
+/** Of the content. */
+const VERSION = 1;
+
 /** Unpack what guestsim/page/encode.py packs. @param {any} content */
 export function makeProgram(content) {
+  if (content.version !== VERSION) {
+    throw new Error(`its content is of version ${content.version}, and its program for ${VERSION}`);
+  }
   const {ops: columns, sites, notes, ends, layout} = content;
   /** @type {End[]} */
   const endings = ends.map((end) => ({...end, stage: sites[end.site][0], where: sites[end.site][1]}));
