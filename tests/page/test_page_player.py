@@ -193,7 +193,7 @@ def test_a_witness_of_the_search_opens_in_the_page(opened: Open, tmp_path: Path)
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"memory_model": "tso"}, "this schedule is for tso, the page for sc"),
+        ({"memory_model": "tso"}, 'this schedule is for "tso", the page for sc'),
         ({"images": []}, "this schedule was recorded with other images than this page"),
         ({"steps": 5}, "this is no schedule: it has no steps"),
         ({"steps": [["nobody", 3]]}, 'this page has no "nobody"'),

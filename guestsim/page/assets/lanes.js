@@ -31,7 +31,8 @@ export class Lanes {
     if (this.known > events.length) [this.rows, this.known] = [[], 0];
     // The last row may still grow.
     const last = this.rows.pop();
-    this.rows.push(...rowsOf(events, last ? last.first : 0, events.length, turns, this.program));
+    const more = rowsOf(events, last ? last.first : 0, events.length, turns, this.program);
+    this.rows = this.rows.concat(more); // they may be too many for one call of push
     this.known = events.length;
     /** @type {Turn[]} */
     const grouped = [];

@@ -6,6 +6,9 @@
 import {Kind} from "./ops.js";
 import {moverNames} from "./program.js";
 
+/** Steps of a play that comes from outside: more than any execution has that is worth a look. */
+const MOST_FOLLOWED = 200_000;
+
 /** Runs of one mover, and the answers of choices. @param {Play} play */
 export function runsOf(play) {
   /** @type {[number, number][]} */
@@ -42,6 +45,9 @@ export function fromFragment(fragment) {
 export function follow(play, {runs, choices}) {
   const left = [...choices];
   const names = moverNames(play.program);
+  if (runs.reduce((sum, [, count]) => sum + count, 0) > MOST_FOLLOWED) {
+    return `it has more than ${MOST_FOLLOWED.toLocaleString("en")} steps`;
+  }
   for (const [mover, count] of runs) {
     if (!(mover < play.movers)) return `there is no mover ${mover}`;
     for (let made = 0; made < count; made += 1) {
@@ -93,14 +99,26 @@ export function fromSchedule(text, program) {
   if (typeof schedule !== "object" || schedule === null || !Array.isArray(schedule.steps)) {
     throw new Error("this is no schedule: it has no steps");
   }
-  const images = (schedule.images ?? []).map(({name, sha256}) => `${name} ${sha256}`).join();
-  if (images !== program.images.map((image) => image.join(" ")).join()) {
+  const {images = [], choices = [], requests = [], memory_model: model = "sc"} = schedule;
+  const told = Array.isArray(images) ? images.map((image) => [image?.name, image?.sha256]) : [];
+  if (JSON.stringify(told) !== JSON.stringify(program.images)) {
     throw new Error("this schedule was recorded with other images than this page");
   }
-  if ((schedule.memory_model ?? "sc") !== program.memoryModel) {
-    throw new Error(`this schedule is for ${schedule.memory_model}, the page for ${program.memoryModel}`);
+  if (!Array.isArray(requests) || requests.length) {
+    throw new Error("this schedule is for other requests than this page");
+  }
+  if (model !== program.memoryModel) {
+    throw new Error(`this schedule is for ${shortly(model)}, the page for ${program.memoryModel}`);
   }
   const names = moverNames(program);
+  for (const step of schedule.steps) {
+    if (!Array.isArray(step)) throw new Error("a step is not an actor with a count");
+    if (!names.includes(step[0])) throw new Error(`this page has no ${shortly(step[0])}`);
+    if (!Number.isInteger(step[1]) || step[1] < 1) throw new Error("a step count is not a number");
+  }
+  if (!Array.isArray(choices) || !choices.every((each) => Number.isInteger(each) && each >= 0)) {
+    throw new Error("the choices are not numbers");
+  }
   const steps = schedule.steps.map(([name, count]) => [name, count]);
   for (const [name, count] of program.begun.steps) {
     let left = count;
@@ -112,11 +130,15 @@ export function fromSchedule(text, program) {
     }
     if (left) throw new Error("this schedule begins in another way than this page");
   }
-  const runs = steps.map(([name, count]) => {
-    if (!names.includes(name)) throw new Error(`this page has no ${JSON.stringify(name)}`);
-    if (!Number.isInteger(count) || count < 1) throw new Error("a step count is not a number");
-    return [names.indexOf(name), count];
-  });
-  const choices = (schedule.choices ?? []).slice(program.begun.choices.length);
-  return {runs, choices, outcome: schedule.outcome ?? null};
+  return {
+    runs: steps.map(([name, count]) => [names.indexOf(name), count]),
+    choices: choices.slice(program.begun.choices.length),
+    outcome: schedule.outcome ?? null,
+  };
+}
+
+/** What a file says, in a few signs. */
+function shortly(value) {
+  const text = JSON.stringify(value) ?? "nothing";
+  return text.length <= 40 ? text : `${text.slice(0, 39)}…`;
 }
