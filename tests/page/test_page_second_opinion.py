@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from browsing import HVMLOADER, SCENARIOS, Open, content, html
+from browsing import HVMLOADER, SCENARIOS, Open, Opened, content, html
 
-from guestsim.scenario import Scenario, Strategy, find, load
+from guestsim.page.content import Content
+from guestsim.scenario import Scenario, Strategy, find, load, load_one
 from guestsim.trace import Outcome
 
 SHIPPED = [scenario for path in find([SCENARIOS]) for scenario in load(path)]
@@ -21,29 +22,65 @@ def needs_hvmloader(scenario: Scenario) -> bool:
     return any(stage.name == "hvmloader" for stage in scenario.boot.stages)
 
 
-@pytest.mark.parametrize("scenario", SHIPPED, ids=name_of)
-def test_the_page_finds_what_the_search_finds(scenario: Scenario, opened: Open) -> None:
-    """Outcomes, states, steps; and each simplest way ends as it should, in the same words."""
+def prepared(scenario: Scenario) -> Content:
+    """Its content; a search that claims something about every order fits into its page."""
     if needs_hvmloader(scenario) and HVMLOADER is None:
         pytest.skip("GUESTSIM_HVMLOADER names no hvmloader")
-    name = name_of(scenario)
-    found = content(name)
-    page = opened(html(name))
+    found = content(name_of(scenario))
     if scenario.search.strategy in (Strategy.EXHAUSTIVE, Strategy.BOUNDED):
         assert found.whole, found.why_not_whole
-    if scenario.search.memory_model == "sc" and found.whole:
+    return found
+
+
+def of_model(model: str) -> pytest.MarkDecorator:
+    chosen = [scenario for scenario in SHIPPED if scenario.search.memory_model == model]
+    return pytest.mark.parametrize("scenario", chosen, ids=name_of)
+
+
+def check_ways(page: Opened, found: Content) -> None:
+    """Each simplest way ends as it should, in the same words."""
+    for number, way in enumerate(found.ways):
+        page.js(f"guestsim.way({number})")
+        assert "could not" not in page.text("#said")
+        if way.outcome is Outcome.HUNG and not page.outcome:
+            continue  # without the solver, nobody knows
+        assert page.outcome == way.outcome, way.title
+        if way.outcome is not Outcome.CORRUPTED:  # there, the guest's console says more
+            said = page.text("#outcome").partition(": ")[2].rstrip(".")
+            assert way.sentence.startswith(said), f"{said}\n{way.sentence}"
+
+
+@of_model("sc")
+def test_the_page_finds_what_the_search_finds(scenario: Scenario, opened: Open) -> None:
+    """Outcomes, states, steps and contents of memory."""
+    found = prepared(scenario)
+    page = opened(html(name_of(scenario)))
+    if found.whole:
         page.solved()
         assert set(page.js("[...guestsim.solver.distance.keys()]")) == set(found.found)
         assert page.js("guestsim.solver.states") == found.states
         assert page.js("guestsim.solver.transitions") == found.transitions
         images = found.certificate.memory_images if found.certificate else None
         assert page.js("guestsim.solver.graph.memories.count") == images
-    for number, way in enumerate(found.ways):
-        page.js(f"guestsim.way({number})")
-        assert "could not" not in page.text("#said")
-        if way.outcome is Outcome.HUNG and not page.outcome:
-            continue  # by tso or without the solver, nobody knows
-        assert page.outcome == way.outcome, way.title
-        if way.outcome is not Outcome.CORRUPTED:  # there, the guest's console says more
-            said = page.text("#outcome").partition(": ")[2].rstrip(".")
-            assert way.sentence.startswith(said), f"{said}\n{way.sentence}"
+    check_ways(page, found)
+
+
+@of_model("tso")
+def test_what_is_searched_under_tso_has_a_page(scenario: Scenario) -> None:
+    prepared(scenario)
+    size = len(html(name_of(scenario)).encode())
+    assert size < (1_000_000 if needs_hvmloader(scenario) else 300_000)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["torn-reset.toml#every-tso", "close-watches.toml#draft-tso", "dom0less.toml#oxenstored-tso"],
+)
+def test_under_tso_too(name: str, opened: Open) -> None:
+    test_the_page_finds_what_the_search_finds(load_one(SCENARIOS / name), opened)
+
+
+@pytest.mark.heavy
+@of_model("tso")
+def test_all_of_tso(scenario: Scenario, opened: Open) -> None:
+    test_the_page_finds_what_the_search_finds(scenario, opened)
