@@ -2,38 +2,40 @@
  * What has happened so far, told event by event: the indices after each, who wrote each byte of
  * the ring last, and the messages that went over it (guestsim/report/ring_history.py).
  *
- * @typedef {{req_cons: number, req_prod: number, rsp_cons: number, rsp_prod: number}} Indices
- * @typedef {{ring: string, type: string, reqId: number, txId: number, payload: number[], at: number}}
+ * @import {Play} from "./engine.js"
+ * @import {Event} from "./ops.js"
+ * @import {Index, Program, Ring} from "./program.js"
+ *
+ * @typedef {Record<Index, number>} Indices
+ * @typedef {{ring: Ring, type: string, reqId: number, txId: number, payload: number[], at: number}}
  *   Message  `at`: the event that published its last byte
  */
-import {apply, load} from "./effects.js";
+import {apply, word} from "./effects.js";
 import {Kind, valueOf} from "./ops.js";
-import {coveredIndices} from "./places.js";
+import {coveredIndices, INDICES, ringOf} from "./places.js";
 
 const RING = 1024;
 const HEADER = 16;
-/** The indices that a side moves itself; the guest is actor 0. */
+/** The indices that a side moves itself; the guest is actor 0. @type {Index[][]} */
 const OWN = [["req_prod", "rsp_cons"], ["req_cons", "rsp_prod"]];
 
-/** Whether `name` is an index that the actor moves itself. */
+/** Whether `name` is an index that the actor moves itself. @param {number} actor @param {Index} name */
 export function isOwn(actor, name) {
   return OWN[actor === 0 ? 0 : 1].includes(name);
 }
 
-/** prod - cons modulo 2^32. @param {Indices} indices @param {string} ring */
+/** prod - cons modulo 2^32. @param {Indices} indices @param {Ring} ring */
 export function used(indices, ring) {
   return (indices[`${ring}_prod`] - indices[`${ring}_cons`]) >>> 0;
 }
 
 export class Chronicle {
-  constructor(program) {
+  /**
+   * From power on, through what a script did before the reader may decide, and through a play.
+   * @param {Program} program @param {Play} [play]
+   */
+  constructor(program, play) {
     this.program = program;
-    this.clear();
-  }
-
-  /** Back to power on, and through what a script did before the reader may decide. */
-  clear() {
-    const {program} = this;
     this.memory = Uint8Array.from(program.memory);
     /** @type {Event[]} */
     this.events = [];
@@ -44,24 +46,20 @@ export class Chronicle {
     this.writers = new Uint8Array(2 * RING).fill(255);
     /** @type {Message[]} */
     this.messages = [];
-    /** Events that stored to each index. @type {Record<string, number[]>} */
-    this.stores = Object.fromEntries(Object.keys(program.layout.indices).map((name) => [name, []]));
+    /** Events that stored to each index. @type {Record<Index, number[]>} */
+    this.stores = {req_cons: [], req_prod: [], rsp_cons: [], rsp_prod: []};
+    /** Bytes of messages that are not whole yet. @type {Record<Ring, {buffer: number[], lost: boolean}>} */
     this.streams = {req: {buffer: [], lost: false}, rsp: {buffer: [], lost: false}};
     for (const event of program.begun.events) this.add(event);
+    for (const step of play?.steps ?? []) for (const event of step.events) this.add(event);
   }
 
-  /** Tell everything anew. @param {Play} play */
-  tell(play) {
-    this.clear();
-    for (const step of play.steps) for (const event of step.events) this.add(event);
-  }
-
-  /** @private @returns {Indices} */
+  /** @private */
   read() {
     const {indices} = this.program.layout;
-    const found = {};
-    for (const name of Object.keys(indices)) found[name] = load(this.memory, indices[name], 4);
-    return /** @type {Indices} */ (found);
+    const found = /** @type {Indices} */ ({});
+    for (const name of INDICES) found[name] = word(this.memory, indices[name]);
+    return found;
   }
 
   /** The indices as they stand. */
@@ -69,7 +67,7 @@ export class Chronicle {
     return this.after.at(-1) ?? this.initial;
   }
 
-  /** The indices as event `at` finds them. */
+  /** The indices as event `at` finds them. @param {number} at */
   before(at) {
     return at ? this.after[at - 1] : this.initial;
   }
@@ -94,19 +92,22 @@ export class Chronicle {
     this.after.push(now);
     for (const name of names) {
       this.stores[name].push(at);
-      const ring = name.slice(0, 3);
-      const stream = this.streams[ring];
+      const ring = ringOf(name);
       const moved = (now[name] - was[name]) >>> 0;
       if (!isOwn(event.actor, name) || moved > RING) {
         this.streams[ring] = {buffer: [], lost: false};
       } else if (name.endsWith("prod")) {
-        this.publish(ring, stream, was[`${ring}_prod`], moved, at);
+        this.publish(ring, was[`${ring}_prod`], moved, at);
       }
     }
   }
 
-  /** @private */
-  publish(ring, stream, prod, moved, at) {
+  /**
+   * @private Event `at` has moved `prod` on: what that makes of messages.
+   * @param {Ring} ring @param {number} prod before it @param {number} moved @param {number} at
+   */
+  publish(ring, prod, moved, at) {
+    const stream = this.streams[ring];
     if (stream.lost) return;
     const base = ring === "req" ? 0 : RING;
     for (let offset = 0; offset < moved; offset += 1) {
@@ -127,7 +128,10 @@ export class Chronicle {
     }
   }
 
-  /** The last store to an index before event `at`; -1 for its first value. */
+  /**
+   * The last store to an index before event `at`; -1 for its first value.
+   * @param {Index} name @param {number} at
+   */
   origin(name, at) {
     return this.stores[name].findLast((step) => step < at) ?? -1;
   }
@@ -140,7 +144,7 @@ export function titleOf(message) {
   return first.length ? `${message.type} ${spell(first, 48)}` : message.type;
 }
 
-/** Bytes as text of at most `limit` signs, others as escapes. @param {number[]} bytes */
+/** Bytes as text of at most `limit` signs, others as escapes. @param {number[]} bytes @param {number} limit */
 export function spell(bytes, limit) {
   const text = bytes.slice(0, limit + 1).map((byte) => {
     if (byte >= 32 && byte < 127) return String.fromCharCode(byte);

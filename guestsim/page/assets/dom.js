@@ -1,6 +1,16 @@
-/** Elements made of text and attributes: never of markup, so what scenarios say stays text. */
+/**
+ * Elements made of text and attributes: never of markup, so what scenarios say stays text.
+ *
+ * @typedef {Record<string, string | number | boolean | null | EventListener>} Attributes  or listeners
+ * @typedef {Record<"undo" | "redo" | "switch" | "restart" | "save", HTMLButtonElement>
+ *   & Record<"scrubber" | "open", HTMLInputElement>} Controls  elements of the page, by id
+ */
 
-/** @param {string} tag @param {Record<string, any>} attributes @param {...(Node | string)} children */
+/**
+ * An element.
+ * @template {keyof HTMLElementTagNameMap} Tag
+ * @param {Tag} tag @param {Attributes} attributes @param {...(Node | string)} children
+ */
 export function el(tag, attributes = {}, ...children) {
   const node = document.createElement(tag);
   dress(node, attributes);
@@ -8,7 +18,11 @@ export function el(tag, attributes = {}, ...children) {
   return node;
 }
 
-/** The same in SVG. */
+/**
+ * The same in SVG.
+ * @template {keyof SVGElementTagNameMap} Tag
+ * @param {Tag} tag @param {Attributes} attributes @param {...(Node | string)} children
+ */
 export function svg(tag, attributes = {}, ...children) {
   const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
   dress(node, attributes);
@@ -16,6 +30,7 @@ export function svg(tag, attributes = {}, ...children) {
   return node;
 }
 
+/** @param {Element} node @param {Attributes} attributes */
 function dress(node, attributes) {
   for (const [name, value] of Object.entries(attributes)) {
     if (typeof value === "function") node.addEventListener(name, value);
@@ -24,12 +39,26 @@ function dress(node, attributes) {
   }
 }
 
-/** The element of that id. @param {string} id @returns {any} */
+/**
+ * The element of that id, which the page has.
+ * @template {string} Id @param {Id} id @returns {Id extends keyof Controls ? Controls[Id] : HTMLElement}
+ */
 export function byId(id) {
-  return document.getElementById(id);
+  return /** @type {any} */ (document.getElementById(id));
 }
 
-/** Set an element's text, but only where it changes: a screen reader reads what changes. */
+/**
+ * Set an element's text, but only where it changes: a screen reader reads what changes.
+ * @param {Element} node @param {string} text
+ */
 export function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
+}
+
+/** Let the reader save text as a file. @param {string} text @param {string} name @param {string} type */
+export function offer(text, name, type) {
+  const url = URL.createObjectURL(new Blob([text], {type}));
+  const link = el("a", {href: url, download: name});
+  link.click();
+  URL.revokeObjectURL(url);
 }

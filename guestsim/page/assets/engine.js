@@ -1,6 +1,10 @@
 /**
  * One execution of the records, played by hand: guestsim/execute/, with undo.
  *
+ * @import {End, Event, Op, Value} from "./ops.js"
+ * @import {Program} from "./program.js"
+ *
+ * @typedef {{actor: number, end: End}} Ended  who ended the play, and how
  * @typedef {{
  *   mover: number, answer: number, node: number, buffer: Op[], events: Event[],
  *   saved: [number, Uint8Array][]
@@ -11,6 +15,7 @@ import {Flag, isAnswered, Kind, valueOf} from "./ops.js";
 import {placeOf} from "./places.js";
 
 export class Play {
+  /** @param {Program} program */
   constructor(program) {
     this.program = program;
     this.count = program.actors.length;
@@ -25,20 +30,21 @@ export class Play {
     this.steps = [];
     /** Moves that were undone, the next one last. @type {[number, number][]} */
     this.undone = [];
-    /** @type {{actor: number, end: End} | null} */
+    /** @type {Ended | null} */
     this.ended = null;
   }
 
-  /** The actor's next op. @returns {Op} */
+  /** The actor's next op. @param {number} actor */
   op(actor) {
     return this.program.ops[this.program.actors[actor].op[this.nodes[actor]]];
   }
 
+  /** @private Whether nobody heeds what the op looks at. @param {Op} op */
   isUnheeded(op) {
     return op.size > 0 && this.program.unheeded.some(([a, b]) => op.address >= a && op.address < b);
   }
 
-  /** What the actor's op would give. @returns {Value} */
+  /** @private What the actor's op would give. @param {number} actor @param {Op} op @returns {Value} */
   result(actor, op) {
     if (op.kind !== Kind.LOAD || !this.buffers[actor].length) return resultOf(this.memory, op);
     const data = this.memory.slice(op.address, op.address + op.size);
@@ -46,7 +52,10 @@ export class Play {
     return valueOf(data);
   }
 
-  /** The node after the answer, or -1 where the record does not have it. */
+  /**
+   * @private The node after the answer, or -1 where the record does not have it.
+   * @param {number} actor @param {number} node @param {Value} value
+   */
   after(actor, node, value) {
     const known = this.program.actors[actor].answers.get(node);
     const then = known?.get(value);
@@ -56,7 +65,7 @@ export class Play {
     return this.isUnheeded(op) ? known?.get(1 - Number(value)) ?? -1 : -1;
   }
 
-  /** Why the mover cannot move; "" where it can. */
+  /** Why the mover cannot move; "" where it can. @param {number} mover */
   whyNot(mover) {
     if (this.ended) return "it is over";
     const actor = mover % this.count;
@@ -83,7 +92,10 @@ export class Play {
     return "";
   }
 
-  /** Make one step; whether that was possible. What was undone before is forgotten. */
+  /**
+   * Make one step; whether that was possible. What was undone before is forgotten.
+   * @param {number} mover @param {number} [answer] of a CHOOSE
+   */
   step(mover, answer = 0) {
     if (this.whyNot(mover)) return false;
     const next = this.undone.at(-1);
@@ -93,7 +105,7 @@ export class Play {
     return true;
   }
 
-  /** @private */
+  /** @private @param {number} mover @param {number} answer */
   move(mover, answer) {
     const {program, memory} = this;
     const actor = mover % this.count;
@@ -157,14 +169,14 @@ export class Play {
     return next !== undefined && this.step(next[0], next[1]);
   }
 
-  /** The same standing, with a history of its own, which is empty. */
+  /** The same standing, with a history of its own, which is empty. @returns {Play} */
   clone() {
-    const other = Object.assign(Object.create(Play.prototype), this);
+    const other = Object.assign(/** @type {Play} */ (Object.create(Play.prototype)), this);
     other.memory = this.memory.slice();
     other.nodes = [...this.nodes];
     other.buffers = [...this.buffers];
     [other.steps, other.undone] = [[], []];
-    return /** @type {Play} */ (other);
+    return other;
   }
 
   /** Whose turn it is: the actor that moved last, not counting store buffers; -1 at the start. */

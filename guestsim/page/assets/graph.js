@@ -4,14 +4,18 @@
  * A state is a row: each actor's node, the content of memory, and under tso the content of each
  * store buffer. Stores enter their buffer as soon as they can: nobody can see when they do. Events
  * that nobody heeds are no part of a state.
+ *
+ * @import {End, Op, Value} from "./ops.js"
+ * @import {Program} from "./program.js"
  */
-import {apply, overlay, rangesOf} from "./effects.js";
+import {apply, bitsOf, overlay, rangesOf, word} from "./effects.js";
 import {Play} from "./engine.js";
 import {Ints, Memories} from "./memories.js";
 import {Flag, isAnswered, Kind, OUTCOMES, valueOf} from "./ops.js";
 import {States} from "./states.js";
 
 export class Graph {
+  /** @param {Program} program */
   constructor(program) {
     this.program = program;
     this.count = program.actors.length;
@@ -23,7 +27,7 @@ export class Graph {
     this.bufferIds = new Map([["", 0]]);
     /** The first edge of each state; edges of one state are neighbours. */
     this.edgeStart = new Ints();
-    /** Where an edge leads: a state, or -1 - (the number of the end in ENDS). */
+    /** Where an edge leads: a state, or -1 - (the number of the outcome; behind them all: cut short). */
     this.edgeTo = new Ints();
     /** Who moves: an actor, or behind them all a store buffer. */
     this.edgeBy = new Ints();
@@ -36,10 +40,10 @@ export class Graph {
     this.states.add(/** @type {Int32Array} */ (this.rowOf(play, true)));
   }
 
-  /** Ends an execution can have, as edges name them; the last is none of the outcomes. */
-  static ENDS = [...OUTCOMES, "cut short"];
-
-  /** @private The number of a buffer's content; -1 where it is new and `add` is not set. */
+  /**
+   * @private The number of a buffer's content; -1 where it is new and `add` is not set.
+   * @param {number[]} ops @param {boolean} add
+   */
   buffer(ops, add) {
     const key = ops.join(",");
     let id = this.bufferIds.get(key);
@@ -52,7 +56,10 @@ export class Graph {
     return id;
   }
 
-  /** The row of where a play stands; null where it is new and `add` is not set. @param {Play} play */
+  /**
+   * The row of where a play stands; null where it is new and `add` is not set.
+   * @param {Play} play @param {boolean} [add]
+   */
   rowOf(play, add = false) {
     const {program, count} = this;
     const row = new Int32Array(this.states.width);
@@ -70,7 +77,10 @@ export class Graph {
     return row;
   }
 
-  /** @private Node and buffer once all stores have entered that can. @returns {[number, number[]]} */
+  /**
+   * @private Node and buffer once all stores have entered that can.
+   * @param {number} actor @param {number} node @param {number[]} buffer @returns {[number, number[]]}
+   */
   entered(actor, node, buffer) {
     const {program} = this;
     if (!program.tso) return [node, buffer];
@@ -95,7 +105,7 @@ export class Graph {
     this.edgeStart.push(this.edgeTo.length);
   }
 
-  /** @private */
+  /** @private @param {number} state */
   expand(state) {
     const {program, count, states, row} = this;
     const base = state * states.width;
@@ -109,13 +119,17 @@ export class Graph {
     }
   }
 
-  /** @private */
+  /** @private @param {number} to @param {number} by */
   edge(to, by) {
     this.edgeTo.push(to);
     this.edgeBy.push(by);
   }
 
-  /** @private Add the state in which the actor stands at `node`, its stores entered. */
+  /**
+   * @private Add the state in which the actor stands at `node`, its stores entered.
+   * @param {number} actor @param {number} node @param {number[]} buffer @param {number} memory
+   * @param {Int32Array} row of the state before, which is overwritten @param {number} by
+   */
   arrive(actor, node, buffer, memory, row, by) {
     const {count, program, states} = this;
     if (program.tso) {
@@ -130,7 +144,7 @@ export class Graph {
     this.edge(states.add(row), by);
   }
 
-  /** @private */
+  /** @private @param {number} actor @param {Int32Array} row */
   moveActor(actor, row) {
     const {program, count} = this;
     const record = program.actors[actor];
@@ -143,7 +157,7 @@ export class Graph {
       const outcome = /** @type {End} */ (op.end).outcome;
       this.edge(-1 - (outcome ? OUTCOMES.indexOf(outcome) : OUTCOMES.length), actor);
     } else if (op.kind === Kind.CHOOSE) {
-      for (let answer = 0; answer < op.value; answer += 1) {
+      for (let answer = 0; answer < Number(op.value); answer += 1) {
         const again = Int32Array.from(row);
         this.arrive(actor, this.answered(actor, node, answer, op), buffer, memory, again, actor);
         if (this.stuck) return;
@@ -164,7 +178,7 @@ export class Graph {
     }
   }
 
-  /** @private */
+  /** @private @param {number} actor @param {Int32Array} row */
   drain(actor, row) {
     const {count, program} = this;
     const [oldest, ...rest] = this.buffers[row[count + 1 + actor]];
@@ -173,23 +187,29 @@ export class Graph {
     this.arrive(actor, row[actor], rest, memory, row, count + actor);
   }
 
-  /** @private */
+  /** @private @param {Op} op */
   isUnheeded(op) {
     return op.size > 0 && this.program.unheeded.some(([a, b]) => op.address >= a && op.address < b);
   }
 
-  /** @private What the op gives. @returns {Value} */
+  /**
+   * @private What the op gives.
+   * @param {number} memory @param {Op} op @param {number[]} buffer @returns {Value}
+   */
   result(memory, op, buffer) {
     if (this.isUnheeded(op)) return 0;
     if (op.kind === Kind.WAIT) {
-      return op.size && valueOf(this.memories.bytes(memory, op.address, op.size)) & op.value ? 1 : 0;
+      return op.size && word(this.memories.bytes(memory, op.address, op.size), 0) & bitsOf(op) ? 1 : 0;
     }
     const data = this.memories.bytes(memory, op.address, op.size);
     for (const store of buffer) overlay(data, op, this.program.ops[store]);
     return valueOf(data);
   }
 
-  /** @private The node after an answer. */
+  /**
+   * @private The node after an answer.
+   * @param {number} actor @param {number} node @param {Value} value @param {Op} op
+   */
   answered(actor, node, value, op) {
     const known = this.program.actors[actor].answers.get(node);
     let then = known?.get(value);
@@ -201,7 +221,7 @@ export class Graph {
     return then;
   }
 
-  /** @private The content after the op. */
+  /** @private The content after the op. @param {number} memory @param {Op} op */
   after(memory, op) {
     if (op.kind === Kind.LOAD || op.kind === Kind.RMW || op.kind === Kind.FENCE) return memory;
     const ranges = rangesOf(op, this.program.layout);

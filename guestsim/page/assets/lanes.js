@@ -1,18 +1,23 @@
 /**
  * What happened, in two lanes: one row for each thing that people see as one. Earlier turns are one
  * row each, which can be opened.
+ *
+ * @import {Chronicle} from "./chronicle.js"
+ * @import {Program} from "./program.js"
+ * @import {Row} from "./words.js"
+ *
+ * @typedef {{first: number, actor: number, rows: Row[]}} Turn
  */
 import {el} from "./dom.js";
+import {INDICES} from "./places.js";
 import {rowsOf} from "./words.js";
 
 /** Rows of a turn that is never folded; turns that are shown. */
 const FEW = 4;
 const TURNS = 30;
 
-/** @typedef {{first: number, actor: number, rows: Row[]}} Turn */
-
 export class Lanes {
-  /** @param {HTMLElement} node a tbody @param {HTMLElement} frame what scrolls */
+  /** @param {HTMLElement} node a tbody @param {HTMLElement} frame what scrolls @param {Program} program */
   constructor(node, frame, program) {
     this.node = node;
     this.frame = frame;
@@ -69,9 +74,13 @@ export class Lanes {
     this.frame.scrollTop = this.frame.scrollHeight;
   }
 
-  /** @private @param {Turn} turn */
+  /**
+   * @private The rows of a turn: all of them, or the last ones below one that stands for the others.
+   * @param {Turn} turn @param {Chronicle} story @param {Set<number>} turns @param {boolean} current
+   */
   turn(turn, story, turns, current) {
     const {rows} = turn;
+    /** @type {(row: Row, first: boolean) => HTMLElement} */
     const line = (row, first) => this.line(row, first, current && row === rows.at(-1));
     if (this.opened.has(turn.first) || rows.length <= FEW) return rows.map((row, at) => line(row, !at));
     const kept = current ? rows.slice(-FEW) : [];
@@ -92,7 +101,7 @@ export class Lanes {
     ];
   }
 
-  /** @private @param {Row} row */
+  /** @private @param {Row} row @param {boolean} switched @param {boolean} newest */
   line(row, switched, newest) {
     const count = row.end - row.first;
     const times = count > 2 ? [el("small", {}, ` ${count} ops`)] : [];
@@ -100,7 +109,11 @@ export class Lanes {
     return this.cells(row.first, row.actor, [row.text, ...times, ...source], row.where, switched, row.loud, "");
   }
 
-  /** @private */
+  /**
+   * @private
+   * @param {number} first @param {number} actor @param {(Node | string)[]} what @param {string} where
+   * @param {boolean} switched @param {boolean} loud @param {string} indices
+   */
   cells(first, actor, what, where, switched, loud, indices) {
     const op = el("td", {class: `op by-${actor}`}, ...what);
     const lanes = this.program.actors.map((_, number) => (number === actor ? op : el("td")));
@@ -110,10 +123,13 @@ export class Lanes {
   }
 }
 
-/** The indices that events `first` to `end` - 1 have changed. @param {Chronicle} story */
+/**
+ * The indices that events `first` to `end` - 1 have changed.
+ * @param {Chronicle} story @param {number} first @param {number} end
+ */
 function moved(story, first, end) {
   const after = story.after[end - 1];
   const before = story.before(first);
-  return Object.keys(after).filter((name) => after[name] !== before[name])
+  return INDICES.filter((name) => after[name] !== before[name])
     .map((name) => `${name} ${after[name]}`).join(", ");
 }

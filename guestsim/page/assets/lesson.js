@@ -1,6 +1,13 @@
 /**
  * A lesson beside the player: its goal, which the solver judges, and its question. What is done is
  * kept by this browser, and by nobody else.
+ *
+ * @import {Player} from "./player.js"
+ *
+ * @typedef {{
+ *   name: string, goal: {reach: string | null, never: string[]},
+ *   question: {answers: string[], right: number, because: string}
+ * }} LessonData  of guestsim/page/lessons.py: `right` counts from 1
  */
 import {byId, el, setText} from "./dom.js";
 
@@ -16,7 +23,7 @@ export function doneLessons() {
 }
 
 export class Lesson {
-  /** @param {any} lesson @param {Player} player */
+  /** @param {LessonData} lesson @param {Player} player */
   constructor(lesson, player) {
     this.lesson = lesson;
     this.player = player;
@@ -53,7 +60,7 @@ export class Lesson {
       click: (event) => {
         const right = number + 1 === question.right;
         for (const button of byId("answers").querySelectorAll("button")) button.removeAttribute("data-is");
-        event.target.dataset.is = right ? "right" : "wrong";
+        /** @type {HTMLElement} */ (event.target).dataset.is = right ? "right" : "wrong";
         setText(said, right ? `Yes. ${question.because}` : "No: look again.");
         this.answered ||= right;
         this.keep();

@@ -2,6 +2,12 @@
  * A whole play as text: in the page's link, and as a schedule file that `guestsim replay` takes.
  *
  * In a link: `#p=0x105.1x13` is 105 steps of mover 0, then 13 of mover 1; `&c=1.0` answers choices.
+ *
+ * @import {Play} from "./engine.js"
+ * @import {Program, Scheduled, Way} from "./program.js"
+ *
+ * @typedef {[number, number][]} Runs  movers, and how many steps each makes
+ * @typedef {{runs: Runs, choices: number[]}} Moves
  */
 import {Kind} from "./ops.js";
 import {moverNames} from "./program.js";
@@ -9,10 +15,11 @@ import {moverNames} from "./program.js";
 /** Steps of a play that comes from outside: more than any execution has that is worth a look. */
 const MOST_FOLLOWED = 200_000;
 
-/** Runs of one mover, and the answers of choices. @param {Play} play */
-export function runsOf(play) {
-  /** @type {[number, number][]} */
+/** Runs of one mover, and the answers of choices. @param {Play} play @returns {Moves} */
+function runsOf(play) {
+  /** @type {Runs} */
   const runs = [];
+  /** @type {number[]} */
   const choices = [];
   for (const {mover, answer, events} of play.steps) {
     const last = runs.at(-1);
@@ -23,7 +30,7 @@ export function runsOf(play) {
   return {runs, choices};
 }
 
-/** @param {Play} play */
+/** The play as a fragment; "" where nothing was played. @param {Play} play */
 export function toFragment(play) {
   const {runs, choices} = runsOf(play);
   if (!runs.length) return "";
@@ -31,17 +38,23 @@ export function toFragment(play) {
   return `#p=${runs.map(([mover, count]) => `${mover}x${count}`).join(".")}${answers}`;
 }
 
-/** Runs and choices of a fragment; null where it is none of ours. @param {string} fragment */
+/**
+ * Runs and choices of a fragment; null where it is none of ours.
+ * @param {string} fragment @returns {Moves | null}
+ */
 export function fromFragment(fragment) {
   const match = /^#p=(\d+x\d+(?:\.\d+x\d+)*)(?:&c=(\d+(?:\.\d+)*))?$/.exec(fragment);
   if (!match) return null;
   return {
-    runs: match[1].split(".").map((run) => run.split("x").map(Number)),
+    runs: /** @type {Runs} */ (match[1].split(".").map((run) => run.split("x").map(Number))),
     choices: match[2] ? match[2].split(".").map(Number) : [],
   };
 }
 
-/** Play runs from the start; why that stopped before their end, "" where it did not. */
+/**
+ * Play runs from the start; why that stopped before their end, "" where it did not.
+ * @param {Play} play @param {Moves} moves
+ */
 export function follow(play, {runs, choices}) {
   const left = [...choices];
   const names = moverNames(play.program);
@@ -55,7 +68,7 @@ export function follow(play, {runs, choices}) {
       const why = play.whyNot(mover);
       if (why) return `step ${play.steps.length + 1}: ${names[mover]} cannot move: ${why}`;
       const answer = chooses ? left.shift() ?? 0 : 0;
-      if (chooses && answer >= play.op(mover).value) return `step ${play.steps.length + 1}: no such choice`;
+      if (chooses && answer >= Number(play.op(mover).value)) return `step ${play.steps.length + 1}: no such choice`;
       play.step(mover, answer);
     }
   }
@@ -67,6 +80,7 @@ export function toSchedule(play, outcome) {
   const {program} = play;
   const names = moverNames(program);
   const {runs, choices} = runsOf(play);
+  /** @type {[string, number, string][]} */
   const steps = program.begun.steps.map((run) => [...run, "before the page begins"]);
   for (const [mover, count] of runs) {
     const last = steps.at(-1);
@@ -88,8 +102,17 @@ export function toSchedule(play, outcome) {
   return `${JSON.stringify(schedule, null, 1)}\n`;
 }
 
-/** Runs and choices of a schedule file; throws an Error that says in one line what is wrong. */
+/**
+ * Runs and choices of a schedule file; throws an Error that says in one line what is wrong.
+ * @param {string} text @param {Program} program @returns {Moves}
+ */
 export function fromSchedule(text, program) {
+  /**
+   * @type {{
+   *   images?: {name: string, sha256: string}[], memory_model?: string, steps: Scheduled,
+   *   choices?: number[], requests?: unknown[]
+   * }} as it should be; whose it is, nobody knows
+   */
   let schedule;
   try {
     schedule = JSON.parse(text);
@@ -119,6 +142,7 @@ export function fromSchedule(text, program) {
   if (!Array.isArray(choices) || !choices.every((each) => Number.isInteger(each) && each >= 0)) {
     throw new Error("the choices are not numbers");
   }
+  /** @type {Scheduled} */
   const steps = schedule.steps.map(([name, count]) => [name, count]);
   for (const [name, count] of program.begun.steps) {
     let left = count;
@@ -133,12 +157,29 @@ export function fromSchedule(text, program) {
   return {
     runs: steps.map(([name, count]) => [names.indexOf(name), count]),
     choices: choices.slice(program.begun.choices.length),
-    outcome: schedule.outcome ?? null,
   };
 }
 
-/** What a file says, in a few signs. */
+/** What a file says, in a few signs. @param {unknown} value */
 function shortly(value) {
   const text = JSON.stringify(value) ?? "nothing";
   return text.length <= 40 ? text : `${text.slice(0, 39)}…`;
+}
+
+/**
+ * The runs of an execution from power on, without what stands before the page begins.
+ * @param {Way} way @param {Program} program @returns {Moves}
+ */
+export function movesOf(way, program) {
+  const names = moverNames(program);
+  /** @type {Runs} */
+  const runs = way.steps.map(([name, count]) => [names.indexOf(name), count]);
+  let skip = program.begun.steps.reduce((sum, [, count]) => sum + count, 0);
+  while (skip && runs.length) {
+    const taken = Math.min(skip, runs[0][1]);
+    skip -= taken;
+    runs[0][1] -= taken;
+    if (!runs[0][1]) runs.shift();
+  }
+  return {runs, choices: way.choices.slice(program.begun.choices.length)};
 }

@@ -4,7 +4,7 @@ import {Lesson} from "./lesson.js";
 import {Player} from "./player.js";
 import {makeProgram} from "./program.js";
 
-/** What a script element of the page holds. @param {string} id */
+/** What a script element of the page holds. @param {string} id @returns {Promise<any>} of JSON */
 async function contentOf(id) {
   const bytes = Uint8Array.from(atob(byId(id).textContent.trim()), (char) => char.charCodeAt(0));
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));

@@ -13,6 +13,7 @@ export class Ints {
     this.length = 0;
   }
 
+  /** @param {number} value */
   push(value) {
     if (this.length === this.data.length) {
       const larger = new Int32Array(2 * this.data.length);
@@ -42,9 +43,12 @@ export class Memories {
     return this.ids.size;
   }
 
-  /** @private The number of a chunk; -1 where it is new and `add` is not set. */
+  /**
+   * @private The number of a chunk; -1 where it is new and `add` is not set.
+   * @param {Uint8Array} bytes @param {boolean} add
+   */
   chunk(bytes, add) {
-    const key = String.fromCharCode.apply(null, bytes);
+    const key = String.fromCharCode.apply(null, /** @type {any} */ (bytes)); // array-like is enough
     let id = this.chunkIds.get(key);
     if (id === undefined) {
       if (!add) return -1;
@@ -60,7 +64,7 @@ export class Memories {
     return id;
   }
 
-  /** @private */
+  /** @private @param {number[]} chunks @param {boolean} add */
   row(chunks, add) {
     const key = String.fromCharCode.apply(null, chunks.flatMap((id) => [id >>> 16, id & 0xffff]));
     let id = this.ids.get(key);
@@ -73,7 +77,10 @@ export class Memories {
     return id;
   }
 
-  /** The number of this content; -1 where it is new and `add` is not set. @param {Uint8Array} bytes */
+  /**
+   * The number of this content; -1 where it is new and `add` is not set.
+   * @param {Uint8Array} bytes @param {boolean} [add]
+   */
   intern(bytes, add = true) {
     this.scratch.fill(0);
     this.scratch.set(bytes);
@@ -86,20 +93,23 @@ export class Memories {
     return this.row(chunks, add);
   }
 
-  /** One byte of a content. */
+  /** @private One byte of a content. @param {number} id @param {number} address */
   byte(id, address) {
     const chunk = this.rows.data[id * this.width + (address >>> 8)];
     return this.chunks[chunk * CHUNK + (address & 255)];
   }
 
-  /** `size` bytes of a content. */
+  /** `size` bytes of a content. @param {number} id @param {number} address @param {number} size */
   bytes(id, address, size) {
     const found = new Uint8Array(size);
     for (let at = 0; at < size; at += 1) found[at] = this.byte(id, address + at);
     return found;
   }
 
-  /** The content after `change` has been made to its bytes, at `ranges` only. */
+  /**
+   * The content after `change` has been made to its bytes, at `ranges` only.
+   * @param {number} id @param {[number, number][]} ranges @param {(bytes: Uint8Array) => void} change
+   */
   changed(id, ranges, change) {
     const chunks = Array.from(this.rows.data.subarray(id * this.width, (id + 1) * this.width));
     chunks.forEach((chunk, at) => {

@@ -36,7 +36,7 @@ export function big(value) {
 }
 
 /** @param {bigint} value @returns {Value} as the content writes it */
-export function exact(value) {
+function exact(value) {
   return value < 1n << 53n ? Number(value) : `0x${value.toString(16)}`;
 }
 

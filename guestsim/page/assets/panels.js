@@ -1,13 +1,20 @@
-/** The fields of the page, what the daemon has set up, messages, store buffers: as lists. */
+/**
+ * The fields of the page, what the daemon has set up, messages: as lists.
+ *
+ * @import {Chronicle} from "./chronicle.js"
+ * @import {Play} from "./engine.js"
+ * @import {Program} from "./program.js"
+ */
 import {spell, titleOf} from "./chronicle.js";
 import {el, setText} from "./dom.js";
-import {load} from "./effects.js";
-import {valueWords} from "./places.js";
+import {word} from "./effects.js";
+import {INDICES, startOf, valueWords} from "./places.js";
 
-const RING_FIELDS = ["req_cons", "req_prod", "rsp_cons", "rsp_prod", "server_features", "connection", "error"];
+const RING_FIELDS = [...INDICES, "server_features", "connection", "error"];
 
 /** Fields with their values; those that the last step changed are marked. */
 export class Fields {
+  /** @param {Program} program */
   constructor(program) {
     this.program = program;
     /** @type {Map<string, {row: HTMLElement, value: HTMLElement, old: string | null}>} */
@@ -21,11 +28,10 @@ export class Fields {
     }
   }
 
-  /** @param {Uint8Array} memory */
+  /** @param {Uint8Array} memory @param {boolean} quietly nothing is marked as changed */
   show(memory, quietly) {
-    const {layout} = this.program;
     for (const [name, row] of this.rows) {
-      const text = this.value(name, memory, layout);
+      const text = this.value(name, memory);
       const changed = row.old !== null && row.old !== text && !quietly;
       setText(row.value, text);
       row.row.classList.toggle("changed", changed);
@@ -33,19 +39,22 @@ export class Fields {
     }
   }
 
-  /** @private */
-  value(name, memory, layout) {
+  /** @private @param {string} name @param {Uint8Array} memory */
+  value(name, memory) {
+    const {layout} = this.program;
     if (name === "guest's event") {
       const pending = memory.subarray(layout.pending, layout.pending + 128).some(Boolean);
       return pending ? `pending${memory[layout.upcall] ? ", the guest is told" : ", not told"}` : "none";
     }
-    if (name === "daemon's event") return load(memory, layout.server, 4) ? "pending" : "none";
-    const [, start] = layout.fields.find(([field]) => field === name);
-    return valueWords(name, load(memory, start, 4), layout);
+    if (name === "daemon's event") return word(memory, layout.server) ? "pending" : "none";
+    return valueWords(name, word(memory, startOf(name, layout)), layout);
   }
 }
 
-/** What the daemon had set up when it last looked: watches, transactions, replies to send. */
+/**
+ * What the daemon had set up when it last looked: watches, transactions, replies to send.
+ * @param {Play} play @param {number} actor
+ */
 export function standingOf(play, actor) {
   const {standing, answers} = play.program.actors[actor];
   if (!standing.size) return "";
@@ -58,7 +67,7 @@ export function standingOf(play, actor) {
   return "";
 }
 
-/** The last messages, the newest first. @param {Chronicle} story */
+/** The last messages, the newest first. @param {Chronicle} story @param {number} most */
 export function messagesOf(story, most) {
   return story.messages.slice(-most).reverse().map((message) => {
     const from = message.ring === "req" ? story.program.actors[0].label : story.program.actors[1].label;

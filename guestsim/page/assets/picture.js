@@ -1,4 +1,8 @@
-/** The ring as it stands, as an SVG file of its own: for slides, and for a README. */
+/**
+ * The ring as it stands, as an SVG file of its own: for slides, and for a README.
+ *
+ * @import {Player} from "./player.js"
+ */
 import {svg} from "./dom.js";
 import {nextWords} from "./words.js";
 
@@ -15,7 +19,7 @@ export function pictureOf(player) {
   root.append(svg("style", {}, STYLE), svg("rect", {width: 920, height: 470, fill: "#fff"}));
   root.append(svg("text", {class: "title", x: 24, y: 34}, program.name));
   player.circles.forEach((circle, number) => {
-    const copy = circle.node.cloneNode(true);
+    const copy = /** @type {SVGElement} */ (circle.node.cloneNode(true));
     copy.setAttribute("x", `${24 + 310 * number}`);
     copy.setAttribute("y", "52");
     copy.setAttribute("width", "300");

@@ -1,7 +1,26 @@
-/** How people call places and values: guestsim/trace/shared.py, guestsim/report/units.py. */
+/**
+ * How people call places and values: guestsim/trace/shared.py, guestsim/report/units.py.
+ *
+ * @import {Op, Value} from "./ops.js"
+ * @import {Index, Layout, Program, Ring} from "./program.js"
+ */
 import {Kind} from "./ops.js";
 
-/** The field at an address. @returns {string} */
+/** In the order of the page. @type {readonly Index[]} */
+export const INDICES = Object.freeze(["req_cons", "req_prod", "rsp_cons", "rsp_prod"]);
+
+/** The ring of an index. @param {Index} name */
+export function ringOf(name) {
+  return /** @type {Ring} */ (name.slice(0, 3));
+}
+
+/** Where a field begins. @param {string} name @param {Layout} layout */
+export function startOf(name, layout) {
+  const [, start] = /** @type {[string, number, number]} */ (layout.fields.find(([field]) => field === name));
+  return start;
+}
+
+/** The field at an address; "" where there is none. @param {number} address @param {Program} program */
 export function fieldAt(address, program) {
   for (const [name, start, end] of program.layout.fields) {
     if (address >= start && address < end) return name;
@@ -9,7 +28,7 @@ export function fieldAt(address, program) {
   return "";
 }
 
-/** `req_prod`, `req[5]`, `rsp[16..23]`. @param {Op} op */
+/** `req_prod`, `req[5]`, `rsp[16..23]`. @param {Op} op @param {Program} program */
 export function placeOf(op, program) {
   if (!op.size) return "nothing";
   const name = fieldAt(op.address, program);
@@ -25,16 +44,15 @@ export function placeOf(op, program) {
   return name;
 }
 
-/** The indices of which the op covers bytes. @param {Op} op @returns {string[]} */
+/** The indices of which the op covers bytes. @param {Op} op @param {Program} program */
 export function coveredIndices(op, program) {
-  const {req_cons: first} = program.layout.indices;
+  const {indices} = program.layout;
+  const first = indices.req_cons;
   if (op.address >= first + 16 || op.address + op.size <= first) return [];
-  return Object.entries(program.layout.indices)
-    .filter(([, address]) => op.address < address + 4 && address < op.address + op.size)
-    .map(([name]) => name);
+  return INDICES.filter((name) => op.address < indices[name] + 4 && indices[name] < op.address + op.size);
 }
 
-/** A value of a field in words. @param {string} name @param {Value} value */
+/** A value of a field in words. @param {string} name @param {Value} value @param {Layout} layout */
 export function valueWords(name, value, layout) {
   if (typeof value === "string") return value;
   if (name === "error") return value && layout.errors[value] ? `${value} (${layout.errors[value]})` : `${value}`;
@@ -50,7 +68,7 @@ export function valueWords(name, value, layout) {
   return `${value}`;
 }
 
-/** `31`, or `-31` where a difference modulo 2^32 is over half of it. */
+/** `31`, or `-31` where a difference modulo 2^32 is over half of it. @param {number} difference */
 export function signed(difference) {
   return difference > 0x7fffffff ? difference - 0x100000000 : difference;
 }

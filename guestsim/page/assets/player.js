@@ -1,14 +1,21 @@
-/** The page itself: buttons, keys, what is shown after each step. */
+/**
+ * The page itself: buttons, keys, what is shown after each step.
+ *
+ * @import {Step} from "./engine.js"
+ * @import {Moves, Runs} from "./link.js"
+ * @import {Actor, Program} from "./program.js"
+ *
+ * @typedef {ReturnType<Player["card"]>} Card
+ */
 import {Chronicle} from "./chronicle.js";
-import {byId, el, setText} from "./dom.js";
-import {load, resultOf} from "./effects.js";
+import {byId, el, offer, setText} from "./dom.js";
+import {resultOf} from "./effects.js";
 import {Play} from "./engine.js";
 import {Lanes} from "./lanes.js";
-import {follow, fromFragment, fromSchedule, toFragment, toSchedule} from "./link.js";
+import {follow, fromFragment, fromSchedule, movesOf, toFragment, toSchedule} from "./link.js";
 import {Flag, Kind, OUTCOMES} from "./ops.js";
 import {Fields, messagesOf, standingOf} from "./panels.js";
 import {pictureOf} from "./picture.js";
-import {moverNames} from "./program.js";
 import {Circle} from "./ring.js";
 import {sentence} from "./sentence.js";
 import {Solver} from "./solver.js";
@@ -20,6 +27,7 @@ const MOST_STATES = 2_000_000;
 const MOST_STEPS = 20_000;
 
 export class Player {
+  /** @param {Program} program */
   constructor(program) {
     this.program = program;
     this.play = new Play(program);
@@ -32,7 +40,7 @@ export class Player {
     this.circles = [new Circle("req", program), new Circle("rsp", program)];
     this.fields = new Fields(program);
     this.lanes = new Lanes(byId("rows"), byId("timeline"), program);
-    this.outcomeShown = "";
+    this.cards = program.actors.map((actor, number) => this.card(actor, number));
     this.build();
     this.open(location.hash);
     window.addEventListener("hashchange", () => this.open(location.hash));
@@ -43,7 +51,7 @@ export class Player {
 
   // -- what the reader does ---------------------------------------------------------------------
 
-  /** One step of a mover. */
+  /** One step of a mover; whether it could be made. @param {number} mover @param {number} [answer] */
   step(mover, answer = 0) {
     const at = this.story.events.length;
     const before = this.play.turn();
@@ -53,7 +61,10 @@ export class Player {
     return true;
   }
 
-  /** Steps of one actor, up to where others can notice what it has done, or it would sleep. */
+  /**
+   * Steps of one actor, up to where others can notice what it has done, or it would sleep.
+   * @param {number} actor
+   */
   run(actor) {
     let made = 0;
     for (; made < MOST_STEPS; made += 1) {
@@ -86,14 +97,15 @@ export class Player {
 
   /** Make again what was undone, up to where somebody else moves. */
   toSwitch() {
-    const mover = (move) => move[0] % this.play.count;
-    const next = this.play.undone.at(-1);
-    if (!next) return false;
-    while (this.play.undone.length && mover(this.play.undone.at(-1)) === mover(next)) this.redo();
+    const {count, undone} = this.play;
+    if (!undone.length) return false;
+    const moverAt = () => undone[undone.length - 1][0] % count;
+    const first = moverAt();
+    while (undone.length && moverAt() === first) this.redo();
     return true;
   }
 
-  /** To step `target` of this play. */
+  /** To step `target` of this play. @param {number} target */
   seek(target) {
     while (this.play.steps.length > target && this.play.undo());
     while (this.play.steps.length < target && this.play.redo());
@@ -110,6 +122,7 @@ export class Player {
    * @param {string} name @param {number} [actor] @param {number} [answer]
    */
   command(name, actor = 0, answer = 0) {
+    /** @type {Record<string, () => void>} */
     const known = {
       step: () => this.step(actor, answer),
       run: () => this.run(actor),
@@ -123,7 +136,7 @@ export class Player {
     this.show();
   }
 
-  /** @private The same, and whoever plays along is told. */
+  /** @private The same, and whoever plays along is told. @type {Player["command"]} */
   ask(name, actor = 0, answer = 0) {
     this.command(name, actor, answer);
     if (window.parent !== window) window.parent.postMessage({guestsim: "command", name, actor, answer}, "*");
@@ -131,7 +144,7 @@ export class Player {
 
   /** @private After steps were taken back. */
   retell() {
-    this.story.tell(this.play);
+    this.story = new Chronicle(this.program, this.play);
     this.turns = new Set();
     let at = this.program.begun.events.length;
     let turn = -1;
@@ -144,23 +157,23 @@ export class Player {
     }
   }
 
-  /** Another play altogether: runs of movers. Returns why it could not be followed, or "". */
-  load(runs) {
+  /** Another play altogether; why it could not be followed, or "". @param {Moves} moves */
+  load(moves) {
     this.play = new Play(this.program);
-    const why = follow(this.play, runs);
+    const why = follow(this.play, moves);
     this.retell();
     return why;
   }
 
-  /** @private What the link says. */
+  /** @private What the link says. @param {string} fragment */
   open(fragment) {
     if (fragment === toFragment(this.play)) return;
-    const runs = fromFragment(fragment);
-    if (!runs) {
+    const moves = fromFragment(fragment);
+    if (!moves) {
       if (fragment.startsWith("#p=")) this.say("this link has no play that can be read");
       return;
     }
-    const why = this.load(runs);
+    const why = this.load(moves);
     this.say(why ? `the link could not be followed: ${why}` : "the play of the link");
     this.show(true);
   }
@@ -188,18 +201,19 @@ export class Player {
     return this.solver?.isHung(this.state) ? "hung" : "";
   }
 
-  /** A hint: what to do next for an outcome. */
+  /** A hint: what to do next for an outcome. @param {string} outcome */
   hint(outcome) {
     const {solver, play, program} = this;
     if (solver?.phase !== "done") return "not solved yet";
     const found = solver.hint(play, play.turn(), outcome);
     if (!found) return `${outcome} cannot be reached from here`;
-    const label = (mover) => (mover < play.count ? `the ${program.actors[mover].name}`
+    const label = (/** @type {number} */ mover) => (mover < play.count ? `the ${program.actors[mover].name}`
       : `the ${program.actors[mover - play.count].name}'s oldest store out`);
-    /** @type {[number, number][]} */
+    /** @type {Runs} */
     const runs = [];
     for (const [mover] of found.steps) {
-      if (runs.at(-1)?.[0] === mover) /** @type {any} */ (runs.at(-1))[1] += 1;
+      const last = runs.at(-1);
+      if (last?.[0] === mover) last[1] += 1;
       else runs.push([mover, 1]);
     }
     const parts = runs.map(([mover, count]) => `${label(mover)} ${count === 1 ? "once" : `${count} times`}`);
@@ -216,18 +230,17 @@ export class Player {
     byId("circles").append(...this.circles.map((circle) => el("figure", {}, circle.node,
       el("figcaption", {}, circle.ring === "req" ? "req: requests, guest to daemon" : "rsp: replies, daemon to guest"))));
     byId("fields").append(this.fields.node);
-    this.cards = program.actors.map((actor, number) => this.card(actor, number));
     byId("movers").append(...this.cards.map((card) => card.node));
     for (const name of ["undo", "redo", "switch", "restart"]) {
       byId(name).addEventListener("click", () => this.ask(name));
     }
-    byId("scrubber").addEventListener("input", (event) => {
-      this.seek(Number(event.target.value));
+    byId("scrubber").addEventListener("input", () => {
+      this.seek(Number(byId("scrubber").value));
       this.show(true);
     });
     byId("copy").addEventListener("click", () => this.copy());
     byId("save").addEventListener("click", () => this.save());
-    byId("open").addEventListener("change", (event) => this.read(event.target));
+    byId("open").addEventListener("change", () => this.read(byId("open")));
     byId("picture").addEventListener("click", () => offer(`${this.picture()}\n`,
       `${program.name.replace(/[^\w-]+/g, "-")}-${this.play.steps.length}.svg`, "image/svg+xml"));
     byId("go-on").addEventListener("click", () => { this.solver?.goOn(); this.solve(); });
@@ -237,17 +250,16 @@ export class Player {
     }
   }
 
-  /** Show one of the executions that the search has found, from the start: to be run by redo. */
+  /** Show one of the executions that the search has found, from the start. @param {number} number */
   way(number) {
     const way = this.program.ways[number];
-    const runs = waysRuns(way, this.program);
-    const why = this.load(runs);
+    const why = this.load(movesOf(way, this.program));
     if (why) this.say(why);
     else this.say(`${way.title}: go back and forth in it`);
     this.show(true);
   }
 
-  /** @private */
+  /** @private What is shown of an actor, and its buttons. @param {Actor} actor @param {number} number */
   card(actor, number) {
     const {program} = this;
     const step = el("button", {type: "button", class: "step", "data-actor": number,
@@ -291,7 +303,7 @@ export class Player {
     this.listeners.forEach((listener) => listener(this));
   }
 
-  /** @private */
+  /** @private @param {Card} card @param {number} actor */
   showCard(card, actor) {
     const {play, program} = this;
     const op = play.op(actor);
@@ -346,7 +358,7 @@ export class Player {
       const hints = [...first.keys()].map((outcome) => el("button", {type: "button", class: "hint",
         disabled: Boolean(play.ended), click: () => this.say(this.hint(outcome))}, `hint: ${outcome}`));
       if (byId("hints").childElementCount !== hints.length
-          || byId("hints").firstChild?.disabled !== Boolean(play.ended)) byId("hints").replaceChildren(...hints);
+          || byId("hints").querySelector("button")?.disabled !== Boolean(play.ended)) byId("hints").replaceChildren(...hints);
     }
     const {outcome} = this;
     const box = byId("outcome");
@@ -370,7 +382,7 @@ export class Player {
     return `Trying every order: ${solver.states.toLocaleString("en")} states so far. ${verdict}`;
   }
 
-  /** A line about what has just been done. */
+  /** A line about what has just been done. @param {string} text */
   say(text) {
     setText(byId("said"), text);
   }
@@ -437,37 +449,14 @@ export class Player {
     input.value = "";
   }
 
-  /** Play the schedule file of that text. */
+  /** Play the schedule file of that text. @param {string} text @param {string} name */
   openSchedule(text, name) {
     try {
-      const runs = fromSchedule(text, this.program);
-      const why = this.load(runs);
+      const why = this.load(fromSchedule(text, this.program));
       this.say(why ? `${name}: ${why}` : `${name}: ${this.play.steps.length} steps`);
     } catch (error) {
       this.say(`${name}: ${/** @type {Error} */ (error).message}`);
     }
     this.show(true);
   }
-}
-
-/** The runs of an execution from power on, without what stands before the page begins. */
-export function waysRuns(way, program) {
-  const names = moverNames(program);
-  const steps = way.steps.map(([name, count]) => [names.indexOf(name), count]);
-  let skip = program.begun.steps.reduce((sum, [, count]) => sum + count, 0);
-  while (skip && steps.length) {
-    const taken = Math.min(skip, steps[0][1]);
-    skip -= taken;
-    steps[0][1] -= taken;
-    if (!steps[0][1]) steps.shift();
-  }
-  return {runs: steps, choices: way.choices.slice(program.begun.choices.length)};
-}
-
-/** Let the reader save text as a file. */
-export function offer(text, name, type) {
-  const url = URL.createObjectURL(new Blob([text], {type}));
-  const link = el("a", {href: url, download: name});
-  link.click();
-  URL.revokeObjectURL(url);
 }

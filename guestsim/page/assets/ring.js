@@ -1,4 +1,9 @@
-/** The ring page as a picture: both circles of 1024 bytes, their indices as hands. */
+/**
+ * The ring page as a picture: both circles of 1024 bytes, their indices as hands.
+ *
+ * @import {Chronicle} from "./chronicle.js"
+ * @import {Program, Ring} from "./program.js"
+ */
 import {used} from "./chronicle.js";
 import {setText, svg} from "./dom.js";
 import {signed} from "./places.js";
@@ -12,7 +17,10 @@ function point(index, radius) {
   return [CENTER + radius * Math.sin(angle), CENTER - radius * Math.cos(angle)];
 }
 
-/** A band from byte `from` to before byte `to`. */
+/**
+ * A band from byte `from` to before byte `to`, between two radii.
+ * @param {number} from @param {number} to @param {number} outer @param {number} inner @returns {string}
+ */
 function band(from, to, outer, inner) {
   const long = to - from > 512 ? 1 : 0;
   if (to - from >= 1024) {
@@ -22,21 +30,21 @@ function band(from, to, outer, inner) {
   const [bx, by] = point(to, outer);
   const [cx, cy] = point(to, inner);
   const [dx, dy] = point(from, inner);
-  const f = (number) => number.toFixed(2);
+  const f = (/** @type {number} */ number) => number.toFixed(2);
   return `M${f(ax)} ${f(ay)}A${outer} ${outer} 0 ${long} 1 ${f(bx)} ${f(by)}`
     + `L${f(cx)} ${f(cy)}A${inner} ${inner} 0 ${long} 0 ${f(dx)} ${f(dy)}Z`;
 }
 
 /** One circle; `show` brings it up to date. */
 export class Circle {
-  /** @param {"req" | "rsp"} ring */
+  /** @param {Ring} ring @param {Program} program */
   constructor(ring, program) {
     this.ring = ring;
     this.program = program;
     this.offset = ring === "req" ? 0 : 1024;
     this.bands = program.actors.map((_, actor) => svg("path", {class: `by-${actor}`}));
     this.unread = svg("path", {class: "unread"});
-    this.hands = ["cons", "prod"].map((end) => ({
+    this.hands = /** @type {const} */ (["cons", "prod"]).map((end) => ({
       end,
       line: svg("line", {class: `hand ${end}`, x1: CENTER, y1: CENTER}),
       text: svg("text", {class: `hand-name ${end}`, "text-anchor": "middle", "dominant-baseline": "middle"}),

@@ -1,8 +1,16 @@
-/** One sentence that says how a play ended, as the timeline says it: guestsim/report/explain.py. */
+/**
+ * One sentence that says how a play ended, as the timeline says it: guestsim/report/explain.py.
+ *
+ * @import {Chronicle} from "./chronicle.js"
+ * @import {Ended, Play} from "./engine.js"
+ * @import {End} from "./ops.js"
+ * @import {Program, Ring} from "./program.js"
+ * @import {Tear} from "./tears.js"
+ */
 import {used} from "./chronicle.js";
-import {load} from "./effects.js";
+import {word} from "./effects.js";
 import {big, Flag, isAnswered, Kind} from "./ops.js";
-import {fieldAt, signed} from "./places.js";
+import {fieldAt, signed, startOf} from "./places.js";
 import {findTear, samplesOf} from "./tears.js";
 
 /** `a`, `a and b`, `a, b and c`. @param {string[]} parts */
@@ -10,10 +18,12 @@ function spoken(parts) {
   return parts.length < 2 ? parts.join("") : `${parts.slice(0, -1).join(", ")} and ${parts.at(-1)}`;
 }
 
+/** @param {number} actor @param {Program} program */
 function the(actor, program) {
   return actor === 0 ? `the ${program.actors[0].label}` : program.actors[actor].label;
 }
 
+/** @param {number} actor @param {Program} program */
 function ownerOf(actor, program) {
   return actor === 0 ? "the guest's" : `${program.actors[actor].label}'s`;
 }
@@ -33,10 +43,12 @@ export function sentence(story, play) {
   return ended?.end.outcome === "refused" ? `${text}.` : `${text[0].toUpperCase()}${text.slice(1)}.`;
 }
 
+/** @param {End} end */
 function message(end) {
   return end.message.replace(/\.+$/, "");
 }
 
+/** @param {Chronicle} story @param {End} end */
 function connected(story, end) {
   const stages = new Set(story.events.filter((event) => event.actor === 0 && event.op.stage)
     .map((event) => event.op.stage));
@@ -47,13 +59,14 @@ function connected(story, end) {
   return `every stage ended well, and each request of the last one got the reply that belongs to it${order}`;
 }
 
+/** @param {Ended} ended @param {Program} program */
 function crashed({actor, end}, program) {
   const place = end.stage ? ` in ${end.stage}` : "";
   const at = end.where && end.where !== end.stage ? ` at ${end.where}` : "";
   return `${the(actor, program)} crashed${place}${at}: ${message(end)}`;
 }
 
-/** @param {Tear} tear */
+/** @param {Tear} tear @param {Program} program */
 function heldWords(tear, program) {
   const {held, other} = tear;
   const reset = `${ownerOf(tear.reset.actor, program)} reset`;
@@ -66,11 +79,13 @@ function heldWords(tear, program) {
   return `${text} and compared it with ${other.place} = ${other.value} from ${otherAge} it`;
 }
 
+/** What two values of one ring make. @param {Record<string, number>} values of prod and cons, by name */
 function difference(values) {
   const ring = Object.keys(values)[0].slice(0, 3);
   return {ring, used: (values[`${ring}_prod`] - values[`${ring}_cons`]) >>> 0};
 }
 
+/** @param {Tear} tear */
 function useWords(tear) {
   const {ring, used: bytes} = difference(
     {[tear.held.place]: tear.held.value, [tear.other.place]: tear.other.value});
@@ -78,17 +93,21 @@ function useWords(tear) {
   return bytes > 1024 ? `${words} = ${signed(bytes)}, which cannot be` : `${words} = ${bytes}, which looks right`;
 }
 
+/** @param {Tear | null} tear @param {Program} program */
 function cause(tear, program) {
   if (!tear) return "";
   return `; before that, ${heldWords(tear, program)}${tear.putBack ? "" : ` (${useWords(tear)})`}`;
 }
 
+/** @param {Chronicle} story @param {Ended} ended @param {Tear | null} tear */
 function refused(story, ended, tear) {
   const {program} = story;
   const who = the(ended.actor, program);
+  /** @type {[string, number][]} */
   let samples = samplesOf(story, ended).map(({name, value}) => [name, value]);
   if (!samples.length) samples = ended.end.samples;
   if (tear && tear.actor === ended.actor && !tear.putBack) {
+    /** @type {Map<string, number>} */
     const pair = new Map([[tear.held.place, tear.held.value], [tear.other.place, tear.other.value]]);
     if (!samples.length || samples.length === pair.size && samples.every(([name, value]) => pair.get(name) === value)) {
       return `${heldWords(tear, program)}, so it gave the ring up`;
@@ -111,7 +130,7 @@ function refused(story, ended, tear) {
  * What each side does for ever, where nothing changes any more (guestsim/execute/hang.py).
  * @param {Play} play @returns {string[]} one clause for each; none where memory changes for ever
  */
-export function roundsOf(play) {
+function roundsOf(play) {
   const clauses = play.program.actors.map((actor, number) => {
     const op = play.op(number);
     if (op.kind === Kind.WAIT && play.whyNot(number)) {
@@ -122,7 +141,7 @@ export function roundsOf(play) {
   return clauses.every(Boolean) ? clauses : [];
 }
 
-/** The actor alone, until it comes round. "" where it does not. */
+/** The actor alone, until it comes round. "" where it does not. @param {Play} play @param {number} actor */
 function spins(play, actor) {
   const alone = play.clone();
   /** @type {Map<number, number>} node -> step */
@@ -152,18 +171,17 @@ function spins(play, actor) {
   return [play.program.actors[actor].name, verb, ...(told.length ? [link, told.join(", ")] : [])].join(" ");
 }
 
+/** @param {Chronicle} story @param {Tear | null} tear @param {string[]} rounds */
 function hung(story, tear, rounds) {
   const {program} = story;
   const {now} = story;
   const quiet = now.req_cons === now.req_prod && now.rsp_cons === now.rsp_prod;
-  const facts = quiet ? ["both rings are empty"] : ["req", "rsp"].flatMap((ring) => {
+  const facts = quiet ? ["both rings are empty"] : /** @type {Ring[]} */ (["req", "rsp"]).flatMap((ring) => {
     const bytes = used(now, ring);
     if (bytes > 1024) return [`${ring}_prod - ${ring}_cons = ${signed(bytes)}, which cannot be`];
     return bytes ? [`${bytes} bytes of ${ring === "req" ? "requests" : "replies"} lie unread`] : [];
   });
-  const {fields} = program.layout;
-  const connection = fields.find(([name]) => name === "connection")[1];
-  if (load(story.memory, connection, 4)) {
+  if (word(story.memory, startOf("connection", program.layout))) {
     facts.push(`\`connection\` is still 1, which only ${program.actors[1]?.label ?? "the daemon"} may clear`);
   }
   const what = rounds.length ? rounds.join("; ") : "whoever moves, nothing ends any more";

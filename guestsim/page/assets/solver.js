@@ -4,6 +4,9 @@
  * First everything is explored (graph.js), then distances run backwards from the ends. A state
  * from which no end can be reached is doomed. It hangs once memory cannot change any more either, or
  * at once where it changes for ever. All of it in slices: nobody waits for it.
+ *
+ * @import {Play} from "./engine.js"
+ * @import {Program} from "./program.js"
  */
 import {Graph} from "./graph.js";
 import {Ints} from "./memories.js";
@@ -14,16 +17,25 @@ const MOST = 254;
 const NEVER = 255;
 
 export class Solver {
-  /** @param {number} most states before it stops and asks */
+  /** @param {Program} program @param {number} most states before it stops and asks */
   constructor(program, most) {
     this.graph = new Graph(program);
     this.most = most;
-    /** exploring, asking (there are more states than `most`), judging, done, failed */
+    /**
+     * It asks where there are more states than `most`.
+     * @type {"exploring" | "asking" | "judging" | "done" | "failed"}
+     */
     this.phase = "exploring";
     /** Why it failed. */
     this.why = "";
     /** For each outcome, by state × actors + whose turn it is. @type {Map<string, Uint8Array>} */
     this.distance = new Map();
+    /** By state: 1 where it hangs. */
+    this.hung = new Uint8Array(0);
+    /** The edges by the state to which they lead: where those of a state begin, from where, by whom. */
+    this.reverseStart = new Int32Array(0);
+    this.reverseFrom = new Int32Array(0);
+    this.reverseBy = new Uint8Array(0);
     this.work = this.run();
   }
 
@@ -36,7 +48,7 @@ export class Solver {
     return this.graph.edgeTo.length;
   }
 
-  /** Work until `deadline` (of `performance.now()`); whether there is more to do now. */
+  /** Work until `deadline` (of `performance.now()`); whether there is more to do now. @param {number} deadline */
   slice(deadline) {
     while (this.phase === "exploring" || this.phase === "judging") {
       if (this.work.next().done) break;
@@ -76,7 +88,7 @@ export class Solver {
     this.phase = "done";
   }
 
-  /** @private The edges by the state to which they lead. */
+  /** @private */
   * turnRound() {
     const {edgeTo, edgeStart} = this.graph;
     const start = new Int32Array(this.states + 1);
@@ -113,7 +125,7 @@ export class Solver {
     return ending;
   }
 
-  /** @private Mark every state from which a marked one can be reached. */
+  /** @private Mark every state from which a marked one can be reached. @param {Uint8Array} marked */
   * spread(marked) {
     const todo = new Ints();
     marked.forEach((mark, state) => mark && todo.push(state));
@@ -137,7 +149,7 @@ export class Solver {
   * findHung(ending) {
     const {edgeTo, edgeStart, count} = this.graph;
     const {rows, width} = this.graph.states;
-    const shared = (state) => rows.subarray(state * width + count, (state + 1) * width);
+    const shared = (/** @type {number} */ state) => rows.subarray(state * width + count, (state + 1) * width);
     // What leads to a change of memory, or of a store buffer.
     const changing = Uint8Array.from(ending);
     for (let state = 0; state < this.states; state += 1) {
@@ -151,7 +163,6 @@ export class Solver {
     // What leads to where nothing changes any more: that is when it hangs.
     const settling = changing.map((change) => 1 - change);
     yield* this.spread(settling);
-    /** By state: 1 where it hangs. */
     this.hung = new Uint8Array(this.states);
     for (let state = 0; state < this.states; state += 1) {
       if (!ending[state] && (!changing[state] || !settling[state])) this.hung[state] = 1;
@@ -175,7 +186,10 @@ export class Solver {
     return found;
   }
 
-  /** @private Backwards, a switch at a time. A buffer may drain in anybody's turn. */
+  /**
+   * @private Backwards, a switch at a time. A buffer may drain in anybody's turn.
+   * @param {Uint8Array} distance @param {Ints} sources
+   */
   * measure(distance, sources) {
     const {count} = this.graph;
     let level = sources;
@@ -183,7 +197,7 @@ export class Solver {
       const cost = Math.min(switches, MOST);
       const here = new Ints();
       const todo = new Ints();
-      const reach = (turn) => {
+      const reach = (/** @type {number} */ turn) => {
         if (distance[turn] !== NEVER) return;
         distance[turn] = cost;
         todo.push(turn);
@@ -220,7 +234,10 @@ export class Solver {
     return row === null ? -1 : this.graph.states.find(row);
   }
 
-  /** Switches to an outcome from a state, while it is `turn`'s turn (-1: nobody's yet). */
+  /**
+   * Switches to an outcome from a state, while it is `turn`'s turn (-1: nobody's yet).
+   * @param {number} state @param {number} turn @param {string} outcome
+   */
   switches(state, turn, outcome) {
     const distance = this.distance.get(outcome);
     if (!distance || state < 0) return Infinity;
@@ -232,14 +249,14 @@ export class Solver {
     return least === NEVER ? Infinity : least;
   }
 
-  /** Whether it hangs. */
+  /** Whether it hangs. @param {number} state */
   isHung(state) {
-    return state >= 0 && this.hung !== undefined && this.hung[state] === 1;
+    return state >= 0 && this.hung[state] === 1;
   }
 
   /**
    * The best way to an outcome: what to do before the next switch.
-   * @param {Play} play @param {number} turn whose turn it is, -1: nobody's yet
+   * @param {Play} play @param {number} turn whose turn it is, -1: nobody's yet @param {string} outcome
    * @returns {{steps: [number, number][], then: number} | null} movers and their answers, and whose
    *   turn it is after them (-1: the outcome is there); null where there is no way
    */
@@ -257,16 +274,28 @@ export class Solver {
     return found && {steps: inPlay(play, found.moves), then: found.then};
   }
 
-  /** @private Breadth first in one turn, without going farther from the outcome. */
+  /**
+   * @private Breadth first in one turn, without going farther from the outcome.
+   * @param {number} first @param {number} actor @param {string} outcome @param {Uint8Array} distance
+   * @returns {{moves: [number, number][], then: number} | null}
+   */
   way(first, actor, outcome, distance) {
     const {count, edgeTo, edgeStart, edgeBy} = this.graph;
     const least = distance[first * count + actor];
     const wanted = -1 - OUTCOMES.indexOf(outcome);
-    /** How a state was reached: from where, by whom, with which answer. */
+    /**
+     * How a state was reached: from where, by whom, with which answer.
+     * @type {Map<number, [number, number, number]>}
+     */
     const from = new Map([[first, [-1, -1, 0]]]);
-    const back = (state) => {
+    const back = (/** @type {number} */ state) => {
+      /** @type {[number, number][]} */
       const moves = [];
-      for (let at = state; at !== first; at = from.get(at)[0]) moves.unshift(from.get(at).slice(1));
+      for (let at = state; at !== first;) {
+        const [before, by, answer] = /** @type {[number, number, number]} */ (from.get(at));
+        moves.unshift([by, answer]);
+        at = before;
+      }
       return moves;
     };
     const queue = [first];
@@ -293,12 +322,13 @@ export class Solver {
 
 /**
  * Moves between states as steps of a play: in a state, stores have entered their buffer as soon as
- * they could; in a play, each is a step. @returns {[number, number][]}
+ * they could; in a play, each is a step.
+ * @param {Play} play @param {[number, number][]} moves @returns {[number, number][]}
  */
 function inPlay(play, moves) {
   const copy = play.clone();
   const {count, program} = copy;
-  const enter = (actor) => {
+  const enter = (/** @type {number} */ actor) => {
     while (program.tso && copy.op(actor).kind === Kind.STORE && !copy.whyNot(actor)) copy.step(actor);
   };
   for (const [mover, answer] of moves) {

@@ -8,7 +8,7 @@ export class States {
     this.count = 0;
   }
 
-  /** @private */
+  /** @private Where in the table a row is, or would be. @param {ArrayLike<number>} row */
   slot(row) {
     let hash = 0x811c9dc5;
     for (let at = 0; at < this.width; at += 1) {

@@ -1,35 +1,46 @@
 /**
  * Values of two moments that were used as if of one: guestsim/report/tear.py.
  *
- * @typedef {{actor: number, stores: [number, string][]}} Reset  its stores to indices, by event
- * @typedef {{place: string, value: number, at: number, after: boolean}} Held  `after` the reset
+ * @import {Chronicle} from "./chronicle.js"
+ * @import {Ended} from "./engine.js"
+ * @import {Event, Op} from "./ops.js"
+ * @import {Index, Program} from "./program.js"
+ *
+ * @typedef {{actor: number, stores: [number, Index][]}} Reset  its stores to indices, by event
+ * @typedef {{at: number, name: Index, value: number}} Sample  what event `at` loaded
+ * @typedef {{place: Index, value: number, at: number, after: boolean}} Held  `after` the reset
  * @typedef {{actor: number, held: Held, other: Held, reset: Reset, putBack: boolean}} Tear
  */
 import {isOwn} from "./chronicle.js";
 import {bytesOf, Flag, Kind, valueOf} from "./ops.js";
 import {coveredIndices} from "./places.js";
 
+/** @type {Record<Index, Index>} */
 const PARTNER = {req_cons: "req_prod", req_prod: "req_cons", rsp_cons: "rsp_prod", rsp_prod: "rsp_cons"};
 
-/** The indices that an op covers whole. */
+/** The indices that an op covers whole. @param {Op} op @param {Program} program */
 function whole(op, program) {
   const {indices} = program.layout;
   return coveredIndices(op, program).filter(
     (name) => op.address <= indices[name] && indices[name] + 4 <= op.address + op.size);
 }
 
-/** The value of an index in a load or store. @param {Event} event @returns {number} */
+/** The value of an index in a load or store. @param {Event} event @param {Index} name @param {Program} program */
 function valueIn({op, value}, name, program) {
   const from = program.layout.indices[name] - op.address;
   return /** @type {number} */ (valueOf(bytesOf(value, op.size).subarray(from, from + 4)));
 }
 
-/** Rows of an actor's own stores with one that does not just move its own index forward. */
+/**
+ * Rows of an actor's own stores with one that does not just move its own index forward.
+ * @param {Chronicle} story
+ */
 function findResets(story) {
   const {program} = story;
   /** @type {Reset[]} */
   const found = [];
   program.actors.forEach((_, actor) => {
+    /** @type {number[]} */
     let group = [];
     const close = () => {
       const reset = group.length ? resetIn(story, actor, group) : null;
@@ -47,11 +58,12 @@ function findResets(story) {
   return found.sort((one, other) => one.stores[0][0] - other.stores[0][0]);
 }
 
-/** @returns {Reset | null} */
+/** @param {Chronicle} story @param {number} actor @param {number[]} group @returns {Reset | null} */
 function resetIn(story, actor, group) {
   const {program, events} = story;
-  /** @type {[number, string][]} */
-  const stores = group.flatMap((at) => coveredIndices(events[at].op, program).map((name) => [at, name]));
+  /** @type {[number, Index][]} */
+  const stores = [];
+  for (const at of group) for (const name of coveredIndices(events[at].op, program)) stores.push([at, name]);
   const odd = stores.map(([at, name]) => {
     const moved = (story.after[at][name] - story.before(at)[name]) >>> 0;
     return !isOwn(actor, name) || moved > 1024;
@@ -65,12 +77,14 @@ function resetIn(story, actor, group) {
   return {actor, stores};
 }
 
+/** @param {Chronicle} story @param {Index} place @param {number} at @param {Reset} reset */
 function isAfter(story, place, at, reset) {
   const origin = story.origin(place, at);
   const own = reset.stores.filter(([, name]) => name === place);
   return own.length ? origin >= own[0][0] : origin > reset.stores[0][0];
 }
 
+/** @param {Chronicle} story @param {number} actor */
 function indexLoads(story, actor) {
   const {program} = story;
   return story.events.flatMap((event, at) => {
@@ -79,9 +93,11 @@ function indexLoads(story, actor) {
   });
 }
 
-/** The loads of the values that the end names, in their order. */
+/** The loads of the values that the end names, in their order. @param {Chronicle} story @param {Ended} ended */
 export function samplesOf(story, ended) {
+  /** @type {Map<string, number>} */
   const wanted = new Map(ended.end.samples);
+  /** @type {Map<Index, Sample>} */
   const found = new Map();
   for (const {at, name, value} of indexLoads(story, ended.actor)) {
     if (wanted.get(name) === value) found.set(name, {at, name, value});
@@ -89,17 +105,22 @@ export function samplesOf(story, ended) {
   return [...found.values()].sort((one, other) => one.at - other.at);
 }
 
+/** @param {Chronicle} story @param {Held} held @param {number} at */
 function still(story, held, at) {
   return story.before(at)[held.place] === held.value;
 }
 
-/** @returns {Tear | null} */
+/**
+ * Two values that were compared, where a reset came between them.
+ * @param {Chronicle} story @param {number} actor @param {Sample[]} pair @param {Reset[]} resets
+ * @returns {Tear | null}
+ */
 function compared(story, actor, pair, resets) {
   for (const reset of resets.toReversed()) {
     if (reset.actor === actor) continue;
     const [held, other] = pair.map(({at, name, value}) =>
       ({place: name, value, at, after: isAfter(story, name, at, reset)}));
-    const done = reset.stores.at(-1)[0] < other.at;
+    const done = reset.stores[reset.stores.length - 1][0] < other.at;
     if (held.after !== other.after && !(done && still(story, held, other.at))) {
       return {actor, held, other, reset, putBack: false};
     }
@@ -107,8 +128,11 @@ function compared(story, actor, pair, resets) {
   return null;
 }
 
+/** Pairs of loads that the actor then checks against each other. @param {Chronicle} story @param {number} actor */
 function checkedPairs(story, actor) {
+  /** @type {[Sample, Sample][]} */
   const pairs = [];
+  /** @type {Sample | null} */
   let previous = null;
   for (const each of indexLoads(story, actor)) {
     if (!(each.event.op.flags & Flag.CHECK)) continue;
@@ -122,12 +146,15 @@ function checkedPairs(story, actor) {
   return pairs;
 }
 
-/** Own indices that were loaded before a reset and stored, a little advanced, after it. */
+/**
+ * Own indices that were loaded before a reset and stored, a little advanced, after it.
+ * @param {Chronicle} story @param {number} actor @param {Reset[]} resets
+ */
 function putBacks(story, actor, resets) {
   const {program} = story;
   /** @type {Tear[]} */
   const found = [];
-  /** @type {Map<string, [number, number]>} */
+  /** @type {Map<Index, [number, number]>} */
   const loaded = new Map();
   story.events.forEach((event, step) => {
     if (event.actor !== actor || event.op.flags & Flag.LOCKED) return;
@@ -157,7 +184,10 @@ function putBacks(story, actor, resets) {
   return found;
 }
 
-/** The tear that explains the end: of the values that it names, else the first one. @returns {Tear | null} */
+/**
+ * The tear that explains the end: of the values that it names, else the first one.
+ * @param {Chronicle} story @param {Ended | null} ended @returns {Tear | null}
+ */
 export function findTear(story, ended) {
   const resets = findResets(story);
   if (ended) {
@@ -169,7 +199,7 @@ export function findTear(story, ended) {
   }
   if (!resets.length) return null;
   const found = story.program.actors.flatMap((_, actor) => [
-    ...checkedPairs(story, actor).map((pair) => compared(story, actor, pair, resets)).filter(Boolean),
+    ...checkedPairs(story, actor).map((pair) => compared(story, actor, pair, resets)).filter((tear) => tear !== null),
     ...putBacks(story, actor, resets),
   ]);
   found.sort((one, other) => one.other.at - other.other.at || one.held.at - other.held.at);

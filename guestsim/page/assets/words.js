@@ -1,17 +1,24 @@
 /**
  * Events in words, runs of them folded into one row: guestsim/report/units.py.
  *
+ * @import {Play} from "./engine.js"
+ * @import {End, Event, Op} from "./ops.js"
+ * @import {Program} from "./program.js"
+ *
  * @typedef {{first: number, end: number, actor: number, text: string, where: string,
  *   source: string, stage: string, loud: boolean}} Row  events `first` to `end` - 1;
  *   `loud`: others can notice
  */
-import {load, resultOf} from "./effects.js";
+import {resultOf} from "./effects.js";
 import {bytesOf, Flag, Kind, valueOf} from "./ops.js";
 import {coveredIndices, dataWords, fieldAt, placeOf, valueWords} from "./places.js";
 
 const DATA = new Set(["req", "rsp", "reserved"]);
 
-/** Whether others can notice the op: it stores to anything but ring data, or signals. @param {Op} op */
+/**
+ * Whether others can notice the op: it stores to anything but ring data, or signals.
+ * @param {Op} op @param {Program} program
+ */
 export function isLoud(op, program) {
   if (op.kind === Kind.SEND || op.kind === Kind.UNMASK || op.kind === Kind.HALT) return true;
   if (op.kind !== Kind.STORE) return false;
@@ -19,7 +26,11 @@ export function isLoud(op, program) {
   return !(DATA.has(name) || name.startsWith("evtchn"));
 }
 
-/** The rows of a stretch of events. @param {Event[]} events @param {Set<number>} turns begin rows */
+/**
+ * The rows of a stretch of events.
+ * @param {Event[]} events @param {number} from @param {number} to
+ * @param {Set<number>} turns where rows begin @param {Program} program
+ */
 export function rowsOf(events, from, to, turns, program) {
   /** @type {Row[]} */
   const rows = [];
@@ -32,7 +43,11 @@ export function rowsOf(events, from, to, turns, program) {
   return rows;
 }
 
-/** @returns {Row} */
+/**
+ * The row that begins at event `at`.
+ * @param {Event[]} events @param {number} at @param {number} to
+ * @param {Set<number>} turns @param {Program} program @returns {Row}
+ */
 function rowAt(events, at, to, turns, program) {
   const {actor, op, value} = events[at];
   const row = {
@@ -55,11 +70,16 @@ function rowAt(events, at, to, turns, program) {
   return row;
 }
 
+/** @param {Op} op @param {Program} program */
 function isData(op, program) {
   return (op.kind === Kind.LOAD || op.kind === Kind.STORE) && DATA.has(fieldAt(op.address, program));
 }
 
-/** Take in what goes on in the same way: upwards, round the end of the ring, or over itself. */
+/**
+ * Take in what goes on in the same way: upwards, round the end of the ring, or over itself.
+ * @param {Row} row @param {Event[]} events @param {number} to
+ * @param {Set<number>} turns @param {Program} program
+ */
 function fold(row, events, to, turns, program) {
   const {op, actor} = events[row.first];
   const name = fieldAt(op.address, program);
@@ -86,11 +106,12 @@ function fold(row, events, to, turns, program) {
     + `${op.kind === Kind.LOAD ? "→" : "="} ${shorten(dataWords(bytes))}`;
 }
 
+/** @param {string} text */
 function shorten(text) {
   return text.length <= 44 ? text : `${text.slice(0, 43)}…`;
 }
 
-/** The value of an event in words. @param {Event} event */
+/** The value of an event in words. @param {Event} event @param {Program} program */
 function words({op, value}, program) {
   const indices = coveredIndices(op, program);
   if (indices.length > 1 && op.size > 4) {
@@ -104,7 +125,7 @@ function words({op, value}, program) {
   return valueWords(fieldAt(op.address, program), value, program.layout);
 }
 
-/** One event in words. @param {Event} event @returns {string} */
+/** One event in words. @param {Event} event @param {Program} program */
 export function single(event, program) {
   const {op, value, actor} = event;
   switch (op.kind) {
@@ -132,7 +153,7 @@ function halt(end) {
   return `ends ${end.outcome ?? "here"}: ${end.message}`;
 }
 
-/** What the actor is about to do. @param {Play} play */
+/** What the actor is about to do. @param {Play} play @param {number} actor */
 export function nextWords(play, actor) {
   const {program} = play;
   const op = play.op(actor);
