@@ -17,18 +17,30 @@ from guestsim.page.encode import deflated, to_json
 from guestsim.page.lessons import Lesson
 from guestsim.page.markdown import title_of, to_html
 
-__all__ = ["MARK", "Entry", "beside_html", "doc_html", "index_html", "lesson_html", "player_html"]
+__all__ = [
+    "MARK",
+    "SCRIPTS",
+    "Entry",
+    "beside_html",
+    "doc_html",
+    "index_html",
+    "lesson_html",
+    "player_html",
+]
 
 MARK = "<!-- a guestsim page:"
 """In the second line of each file: so that none of somebody else is overwritten."""
 
-_CORE = (
-    "ops", "program", "effects", "places", "engine", "memories", "states", "graph", "solver",
-)  # fmt: skip
-_PLAYER = (
-    *_CORE, "chronicle", "words", "tears", "sentence", "link", "dom", "ring", "panels", "lanes",
-    "picture", "player", "lesson", "main",
-)  # fmt: skip
+SCRIPTS = {
+    "player": (
+        "ops", "program", "effects", "places", "engine", "memories", "states", "graph", "solver",
+        "chronicle", "words", "tears", "sentence", "link", "dom", "ring", "panels", "lanes",
+        "picture", "player", "lesson", "main",
+    ),
+    "index": ("dom", "lesson", "index"),
+    "beside": ("beside",),
+}  # fmt: skip
+"""The modules of each page's script, in the order in which they stand there."""
 
 _POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:"
 """Content-Security-Policy: no network at all."""
@@ -64,9 +76,9 @@ def _asset(name: str) -> str:
 
 
 @cache
-def _script(names: tuple[str, ...]) -> str:
+def _script(page: str) -> str:
     """The modules in one script: what they import stands above them already."""
-    modules = (_asset(f"{name}.js") for name in names)
+    modules = (_asset(f"{name}.js") for name in SCRIPTS[page])
     text = "\n".join(_EXPORT.sub("", _IMPORT.sub("", module)) for module in modules)
     return f'"use strict";\n{{\n{text}}}\n'
 
@@ -119,7 +131,7 @@ def _player(content: Content, **values: object) -> str:
         content=content,
         labels=list(content.labels.values()),
         data=deflated(to_json(content)),
-        script=_script(_PLAYER),
+        script=_script("player"),
         **values,
     )
 
@@ -139,7 +151,7 @@ def index_html(
         entries=entries,
         pairs=pairs,
         intro=intro,
-        script=_script(("ops", "dom", "lesson", "index")) if script else "",
+        script=_script("index") if script else "",
     )
 
 
@@ -151,5 +163,5 @@ def beside_html(title: str, left: Entry, right: Entry) -> str:
         left=left,
         right=right,
         policy=f"{_POLICY}; frame-src 'self' file:",
-        script=_script(("beside",)),
+        script=_script("beside"),
     )
