@@ -10,7 +10,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Browser, sync_playwright
 
 from guestsim.page.html import player_html
 from guestsim.runner import Options
@@ -28,25 +28,29 @@ def page() -> str:
     return player_html(content_of(scenario, Options(), beside=DOCS))
 
 
-def picture(file: Path) -> str:
+def picture(browser: Browser, file: Path) -> str:
     """The ring at the last op but four of the simplest way to `refused`: the daemon holds a
     req_cons from before the reset."""
-    chromium = os.environ.get("GUESTSIM_CHROMIUM") or shutil.which("chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        shown = browser.new_page()
-        shown.goto(file.as_uri())
-        shown.wait_for_selector("html[data-ready]", state="attached")
-        shown.evaluate(
-            "guestsim.way(guestsim.program.ways.findIndex((w) => w.outcome == 'refused'))"
-        )
-        shown.evaluate("(guestsim.seek(guestsim.play.steps.length - 4), guestsim.show())")
-        text: str = shown.evaluate("guestsim.picture()")
-        browser.close()
+    shown = browser.new_page()
+    shown.goto(file.as_uri())
+    shown.wait_for_selector("html[data-ready]", state="attached")
+    ways = "guestsim.program.ways"
+    shown.evaluate(f"guestsim.way({ways}.findIndex(({{outcome}}) => outcome === 'refused'))")
+    shown.evaluate("(guestsim.seek(guestsim.play.steps.length - 4), guestsim.show())")
+    text: str = shown.evaluate("guestsim.picture()")
+    shown.close()
     return text + "\n"
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Write both."""
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else DOCS
     (folder / PAGE).write_text(page())
-    (folder / PICTURE).write_text(picture((folder / PAGE).resolve()))
+    chromium = os.environ.get("GUESTSIM_CHROMIUM") or shutil.which("chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        (folder / PICTURE).write_text(picture(browser, (folder / PAGE).resolve()))
+
+
+if __name__ == "__main__":
+    main()

@@ -26,6 +26,7 @@ __all__ = [
     "index_html",
     "lesson_html",
     "player_html",
+    "script_of",
 ]
 
 MARK = "<!-- a guestsim page:"
@@ -76,10 +77,10 @@ def _asset(name: str) -> str:
 
 
 @cache
-def _script(page: str) -> str:
-    """The modules in one script: what they import stands above them already."""
-    modules = (_asset(f"{name}.js") for name in SCRIPTS[page])
-    text = "\n".join(_EXPORT.sub("", _IMPORT.sub("", module)) for module in modules)
+def script_of(modules: tuple[str, ...]) -> str:
+    """The modules in one script, a block: what they import stands above them already."""
+    texts = (_asset(f"{name}.js") for name in modules)
+    text = "\n".join(_EXPORT.sub("", _IMPORT.sub("", module)) for module in texts)
     return f'"use strict";\n{{\n{text}}}\n'
 
 
@@ -131,7 +132,7 @@ def _player(content: Content, **values: object) -> str:
         content=content,
         labels=list(content.labels.values()),
         data=deflated(to_json(content)),
-        script=_script("player"),
+        script=script_of(SCRIPTS["player"]),
         **values,
     )
 
@@ -151,7 +152,7 @@ def index_html(
         entries=entries,
         pairs=pairs,
         intro=intro,
-        script=_script("index") if script else "",
+        script=script_of(SCRIPTS["index"]) if script else "",
     )
 
 
@@ -163,5 +164,5 @@ def beside_html(title: str, left: Entry, right: Entry) -> str:
         left=left,
         right=right,
         policy=f"{_POLICY}; frame-src 'self' file:",
-        script=_script("beside"),
+        script=script_of(SCRIPTS["beside"]),
     )

@@ -16,7 +16,7 @@ from random_problems import Case, case_of, listing, problem_of, shrunk
 
 from guestsim.page.content import Begun, Content
 from guestsim.page.encode import to_json
-from guestsim.page.html import _CORE, _script
+from guestsim.page.html import SCRIPTS, script_of
 from guestsim.record import Record, RecordedExecution, Standing
 from guestsim.search import Problem, Search
 from guestsim.trace import Event, Kind, Op, Outcome
@@ -32,7 +32,7 @@ STEPS = 60
 """Of a play."""
 FAR = 1 << 30
 
-PROGRAM = _script((*_CORE, "chronicle", "words", "tears", "sentence", "link"))
+PROGRAM = script_of(SCRIPTS["player"][: SCRIPTS["player"].index("dom")])
 
 COMPARED = """
 window.compared = (content, seed) => {

@@ -8,8 +8,8 @@ import zlib
 from pathlib import Path
 
 import make_player
-import pytest
-from browsing import CHROMIUM, SCENARIOS
+from browsing import SCENARIOS
+from playwright.sync_api import Browser
 
 DOCS = SCENARIOS.parent / "docs"
 AGAIN = "out of date: run `python docs/make_player.py`"
@@ -29,9 +29,8 @@ def test_the_page_is_what_guestsim_writes_today() -> None:
     assert shell == now, AGAIN
 
 
-def test_the_picture_is_of_that_page(tmp_path: Path) -> None:
-    if CHROMIUM is None:
-        pytest.skip("no chromium here (Debian's package, or GUESTSIM_CHROMIUM)")
+def test_the_picture_is_of_that_page(browser: Browser, tmp_path: Path) -> None:
     page = tmp_path / "page.html"
     page.write_text(make_player.page())
-    assert make_player.picture(page) == (DOCS / make_player.PICTURE).read_text(), AGAIN
+    made = make_player.picture(browser, page)
+    assert made == (DOCS / make_player.PICTURE).read_text(), AGAIN
