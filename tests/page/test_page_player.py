@@ -324,6 +324,17 @@ def small(name: str) -> Content:
     return content_of(scenario, Options(), beside=SCENARIOS, most_nodes=100)
 
 
+def test_the_timeline_tells_the_play_that_is_there(opened: Open) -> None:
+    """Also where a longer one has taken the place of a shorter one."""
+    page = opened(html("torn-reset.toml#every-sc"))
+    told = []
+    for number in (0, 1, 0):
+        page.js(f"guestsim.way({number})")
+        told.append((page.js("guestsim.story.events.length"), page.text("#rows")))
+    assert told[1][0] < told[0][0]
+    assert told[2] == told[0]
+
+
 def test_a_record_that_is_too_large_leaves_the_ways(opened: Open) -> None:
     found = small("torn-reset.toml#every-sc")
     assert not found.whole

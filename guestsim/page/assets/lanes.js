@@ -27,18 +27,18 @@ export class Lanes {
     this.all = false;
     /** @type {Row[]} */
     this.rows = [];
-    this.known = 0;
+    /** What the rows tell. @type {Chronicle | null} */
+    this.story = null;
   }
 
   /** @param {Chronicle} story @param {Set<number>} turns where turns begin */
   show(story, turns) {
     const {events} = story;
-    if (this.known > events.length) [this.rows, this.known] = [[], 0];
+    if (this.story !== story) [this.rows, this.story] = [[], story];
     // The last row may still grow.
     const last = this.rows.pop();
     const more = rowsOf(events, last ? last.first : 0, events.length, turns, this.program);
     this.rows = this.rows.concat(more); // they may be too many for one call of push
-    this.known = events.length;
     /** @type {Turn[]} */
     const grouped = [];
     for (const row of this.rows) {
