@@ -96,7 +96,6 @@ const played = (program, dice, solver) => {
 const consistent = (program, dice) => {
   const faults = [];
   const play = new Play(program);
-  const story = new Chronicle(program);
   for (let made = 0; made < 2 * STEPS; made += 1) {
     const what = dice(4);
     if (what === 0) play.undo();
@@ -107,7 +106,7 @@ const consistent = (program, dice) => {
   const fresh = new Play(program);
   for (const {mover, answer} of play.steps) fresh.step(mover, answer);
   if (place(fresh) !== place(play)) faults.push("undo");
-  story.tell(play);
+  const story = new Chronicle(program, play);
   rowsOf(story.events, 0, story.events.length, new Set(), program);
   for (const {op, actor, value} of story.events) single({op, actor, value}, program);
   for (let actor = 0; actor < play.count; actor += 1) nextWords(play, actor);
