@@ -59,7 +59,14 @@ def page(
     """
     # jinja2 takes a while to import, and no other command needs it.
     from guestsim.runner.lesson_pages import BACK, holds_lessons, site_of
-    from guestsim.runner.pages import Wanted, check_folder, names_of, write_around, write_pages
+    from guestsim.runner.pages import (
+        Wanted,
+        check_folder,
+        names_around,
+        names_of,
+        write_around,
+        write_pages,
+    )
 
     options = Options(
         images=images_of(image),
@@ -74,7 +81,8 @@ def page(
         scenarios = [scenario for file in find(paths) for scenario in load(file, max_cases)]
         names = names_of(scenarios)
         several = len(scenarios) > 1 or any(path.is_dir() for path in paths)
-        others, back = (["index.html"], "all pages") if several else ([], "")
+        others = names_around(scenarios, names) if several else []
+        back = "all pages" if several else ""
     check_folder(to, [*names, *others])
     wanted = Wanted(to, options, tuple(debug or ()), tuple(source or ()), back)
     out = make_console(sys.stdout)

@@ -86,6 +86,9 @@ def site_of(folder: Path) -> Site:
                 f"{escaped(str(beside))}: links to {escaped(link)}, which is not there"
             )
         text = read_text(path, MIB, "documentation")
-        docs[f"{path.stem}.html"] = text
+        name = f"{path.stem}.html"
+        if name in docs or name == "index.html" or path.stem in {each.name for each in lessons}:
+            raise InputError(f"{escaped(str(path))}: two pages would be called {escaped(name)}")
+        docs[name] = text
         todo += [(path.parent, further) for further in linked_files(text)]
     return Site(lessons, scenarios, docs)

@@ -6,9 +6,9 @@ import os
 import traceback
 from collections.abc import Callable, Generator, Iterable, Sequence
 from functools import partial
-from itertools import groupby
+from itertools import combinations, groupby
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from guestsim.errors import InputError, MissingImageError, StoppedError, blame
 from guestsim.files import MIB, read_file, write_file
@@ -23,8 +23,17 @@ from guestsim.scenario import Scenario, Strategy
 from guestsim.trace.results import Fault, Verdict
 from guestsim.trace.text import escaped
 
-__all__ = ["Page", "Wanted", "check_folder", "names_of", "write_around", "write_pages"]
+__all__ = [
+    "Page",
+    "Wanted",
+    "check_folder",
+    "names_around",
+    "names_of",
+    "write_around",
+    "write_pages",
+]
 
+T = TypeVar("T")
 
 _PROOFS = frozenset({Strategy.EXHAUSTIVE, Strategy.BOUNDED})
 """Strategies that claim something about every order."""
@@ -86,6 +95,17 @@ def names_of(scenarios: Sequence[Scenario]) -> list[str]:
         if names.count(name) > 1 or name == "index.html":
             raise InputError(f"{escaped(name)}: two pages would have this name")
     return names
+
+
+def names_around(scenarios: Sequence[Scenario], names: Sequence[str]) -> list[str]:
+    """The files that `write_around` may write beside the pages `names`."""
+    around = ["index.html"]
+    for sides in _cases(list(zip(scenarios, names, strict=True))):
+        # Of some there may be no page in the end: then others stand beside each other.
+        around += [_pair(left, right) for left, right in combinations(sides, 2)]
+    for name in sorted({*names} & {*around}):
+        raise InputError(f"{escaped(name)}: two pages would have this name")
+    return around
 
 
 def write_pages(
@@ -167,9 +187,9 @@ def write_around(
     there = [(of, page) for of, page in zip(scenarios, pages, strict=True) if page.file]
     entries = [Entry(page.file, page.title, f"{of.name}: {page.note}") for of, page in there]
     pairs = []
-    for _, group in groupby(there, key=lambda each: each[0].path):
-        for left, right in _pairs(list(group)):
-            name = f"{Path(left.file).stem}--{Path(right.file).stem}.html"
+    for left, *others in _cases(there):
+        for right in others:
+            name = _pair(left.file, right.file)
             pair = f"{Path(left.file).stem} and {Path(right.file).stem}"
             text = beside_html(pair, Entry(left.file, left.title), Entry(right.file, right.title))
             write_file(folder / name, text.encode())
@@ -177,10 +197,15 @@ def write_around(
     write_file(folder / "index.html", index_html(title, entries, pairs=pairs).encode())
 
 
-def _pairs(group: Sequence[tuple[Scenario, Page]]) -> Iterable[tuple[Page, Page]]:
-    """The first side with each other one, where both are of the same case."""
-    sides = list(dict.fromkeys(of.side for of, _ in group))
-    by = {(of.side, of.case): page for of, page in group}
-    for case in dict.fromkeys(of.case for of, _ in group):
-        of_case = [by[side, case] for side in sides if (side, case) in by]
-        yield from ((of_case[0], other) for other in of_case[1:])
+def _pair(left: str, right: str) -> str:
+    """The file in which two pages are side by side."""
+    return f"{Path(left).stem}--{right}"
+
+
+def _cases(all_of: Sequence[tuple[Scenario, T]]) -> Iterable[list[T]]:
+    """Of each file and case what belongs to its sides, in their order."""
+    for _, group in groupby(all_of, key=lambda each: each[0].path):
+        by = {(of.side, of.case): page for of, page in group}
+        sides = list(dict.fromkeys(side for side, _ in by))
+        for case in dict.fromkeys(case for _, case in by):
+            yield [by[side, case] for side in sides if (side, case) in by]
