@@ -158,7 +158,8 @@ def _written(
     except InputError as error:
         return _failed(scenario, str(error), Fault.INPUT)
     except StoppedError as error:
-        return Page(scenario.name, scenario.title, "", Verdict.INCONCLUSIVE, str(error))
+        why = INTERRUPTED if requested() else str(error)
+        return Page(scenario.name, scenario.title, "", Verdict.INCONCLUSIVE, why)
     except Exception as error:
         # As in a check: a fault of ours, told, which costs no other page.
         if wanted.options.traceback:

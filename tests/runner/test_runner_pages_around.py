@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from guestsim.errors import InputError
+from guestsim.errors import InputError, StoppedError
+from guestsim.page.html import Entry, beside_html, index_html
+from guestsim.runner import Options, pages
 from guestsim.runner.lesson_pages import site_of
-from guestsim.runner.pages import names_around, names_of
-from guestsim.scenario import load
+from guestsim.runner.pages import Wanted, names_around, names_of, write_pages
+from guestsim.scenario import load, load_one
 
 ROOT = Path(__file__).parents[2]
 
@@ -72,3 +74,27 @@ def test_documentation_does_not_replace_other_pages(
         path.resolve().write_text("# x\n")
     with pytest.raises(InputError, match=rf"two pages would be called {name}$"):
         site_of(lessons)
+
+
+def test_links_lead_to_files_whatever_they_are_called() -> None:
+    entry = Entry("a b%20#?c.html", "x")
+    quoted = '"a%20b%2520%23%3Fc.html"'
+    assert f"href={quoted}" in index_html("x", [entry])
+    assert f"href={quoted}" in index_html("x", [], pairs=[entry])
+    assert beside_html("x", entry, entry).count(f"src={quoted}") == 2
+
+
+def test_who_interrupts_is_not_told_that_time_is_used_up(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked = iter([False, True])
+
+    def stop(*_: object, **__: object) -> None:
+        raise StoppedError
+
+    monkeypatch.setattr(pages, "content_of", stop)
+    monkeypatch.setattr(pages, "requested", lambda: next(asked, True))
+    scenario = load_one(ROOT / "scenarios" / "dom0less.toml#xenstored-sc")
+    wanted = Wanted(tmp_path, Options())
+    (page,) = write_pages([scenario], ["x.html"], wanted, 1, lambda _number, _report: None)
+    assert (page.note, page.file) == ("interrupted", "")
