@@ -2,7 +2,7 @@
  * The page itself: buttons, keys, what is shown after each step.
  *
  * @import {Step} from "./engine.js"
- * @import {Moves, Runs} from "./link.js"
+ * @import {Moves} from "./link.js"
  * @import {Actor, Program} from "./program.js"
  *
  * @typedef {ReturnType<Player["card"]>} Card
@@ -63,9 +63,9 @@ export class Player {
 
   /**
    * Steps of one actor, up to where others can notice what it has done, or it would sleep.
-   * @param {number} actor
+   * @param {number} actor @param {number} [answer] to the CHOOSE at which it stands
    */
-  run(actor) {
+  run(actor, answer = 0) {
     let made = 0;
     for (; made < MOST_STEPS; made += 1) {
       const op = this.play.op(actor);
@@ -75,7 +75,7 @@ export class Player {
         if (!this.step(this.play.count + actor)) break;
         continue;
       }
-      if (!this.step(actor)) break;
+      if (!this.step(actor, answer)) break;
       if (isLoud(op, this.program)) {
         made += 1;
         break;
@@ -125,7 +125,7 @@ export class Player {
     /** @type {Record<string, () => void>} */
     const known = {
       step: () => this.step(actor, answer),
-      run: () => this.run(actor),
+      run: () => this.run(actor, answer),
       undo: () => this.undo(),
       redo: () => this.redo(),
       switch: () => this.toSwitch(),
@@ -209,14 +209,19 @@ export class Player {
     if (!found) return `${outcome} cannot be reached from here`;
     const label = (/** @type {number} */ mover) => (mover < play.count ? `the ${program.actors[mover].name}`
       : `the ${program.actors[mover - play.count].name}'s oldest store out`);
-    /** @type {Runs} */
+    const copy = play.clone();
+    /** @type {{what: string, count: number}[]} */
     const runs = [];
-    for (const [mover] of found.steps) {
+    for (const [mover, answer] of found.steps) {
+      const op = mover < play.count ? copy.op(mover) : null;
+      const what = op?.kind === Kind.CHOOSE
+        ? `${label(mover)}, choosing "${single({actor: mover, op, value: answer}, program)}",` : label(mover);
       const last = runs.at(-1);
-      if (last?.[0] === mover) last[1] += 1;
-      else runs.push([mover, 1]);
+      if (last?.what === what) last.count += 1;
+      else runs.push({what, count: 1});
+      copy.step(mover, answer);
     }
-    const parts = runs.map(([mover, count]) => `${label(mover)} ${count === 1 ? "once" : `${count} times`}`);
+    const parts = runs.map(({what, count}) => `${what} ${count === 1 ? "once" : `${count} times`}`);
     const then = found.then >= 0 ? label(found.then) : "";
     if (!parts.length) return then ? `now ${then} has to move` : `this is ${outcome} already`;
     return `move ${parts.join(", then ")}${then ? `, then ${then}` : `: that is ${outcome}`}`;
@@ -263,9 +268,9 @@ export class Player {
   card(actor, number) {
     const {program} = this;
     const step = el("button", {type: "button", class: "step", "data-actor": number,
-      click: () => this.ask("step", number, Number(choice.value || 0))}, `${actor.name}: 1 op`);
+      click: () => this.ask("step", number, this.chosen(number))}, `${actor.name}: 1 op`);
     const run = el("button", {type: "button", class: "run", "data-actor": number,
-      click: () => this.ask("run", number)}, "run");
+      click: () => this.ask("run", number, this.chosen(number))}, "run");
     const choice = el("select", {"aria-label": `what ${actor.label} chooses`, hidden: true});
     const next = el("p", {class: "next"});
     const why = el("p", {class: "why"});
@@ -303,6 +308,11 @@ export class Player {
     this.listeners.forEach((listener) => listener(this));
   }
 
+  /** @private What the reader has chosen for the actor; 0 where it has no choice. @param {number} actor */
+  chosen(actor) {
+    return Number(this.cards[actor]?.choice.value || 0);
+  }
+
   /** @private @param {Card} card @param {number} actor */
   showCard(card, actor) {
     const {play, program} = this;
@@ -313,12 +323,14 @@ export class Player {
     setText(card.why, play.ended ? "" : why && `cannot move: ${why}`);
     card.step.disabled = card.run.disabled = Boolean(why);
     card.choice.hidden = op.kind !== Kind.CHOOSE || Boolean(play.ended);
-    if (!card.choice.hidden) {
+    if (card.choice.hidden) {
+      card.choice.replaceChildren();
+    } else if (!card.choice.length || card.choice.dataset.node !== `${play.nodes[actor]}`) {
+      // While the actor stands there, what the reader has chosen stays chosen.
+      card.choice.dataset.node = `${play.nodes[actor]}`;
       const meanings = op.note.split(" | ");
       card.choice.replaceChildren(...Array.from({length: Number(op.value)}, (_, answer) =>
         el("option", {value: answer}, meanings[answer] || `${answer}`)));
-    } else {
-      card.choice.replaceChildren();
     }
     if (program.tso) {
       card.drain.disabled = Boolean(play.whyNot(play.count + actor));
@@ -403,7 +415,8 @@ export class Player {
     const action = actions[event.key];
     if (!action) return;
     event.preventDefault();
-    this.ask(...action);
+    const [name, mover = 0] = action;
+    this.ask(name, mover, this.chosen(mover));
   }
 
   /** @private */
