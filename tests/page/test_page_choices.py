@@ -6,37 +6,19 @@ from collections.abc import Callable
 
 import pytest
 from browsing import Open, Opened
-from small_actors import MEMORY, REQ_PROD, Line, Program, halt, load
+from small_actors import REQ_PROD, Line, halt, load
+from small_pages import small_content
 
 from guestsim.page.content import Content
 from guestsim.page.html import player_html
-from guestsim.search import Problem, Search
 from guestsim.trace import Kind, Op, Outcome
 
 
 def content() -> Content:
     """The guest chooses how it ends; the daemon looks on."""
     choose = Op(Kind.CHOOSE, value=2, note="left | right")
-    guest = [Line(choose, {0: 1, 1: 2}), halt(), halt(Outcome.REFUSED)]
-    watcher = [Line(load(REQ_PROD), {0: 0})]
-    actors = [Program("guest", guest), Program("daemon", watcher)]
-    search = Search(Problem(actors=actors, memory=MEMORY))
-    search.run()
-    return Content(
-        name="choice",
-        title="a choice",
-        story="",
-        scenario="choice.toml",
-        images={},
-        labels={"guest": "guest", "daemon": "xenstored"},
-        memory_model="sc",
-        store_buffer=64,
-        memory=MEMORY,
-        unheeded=frozenset(),
-        records=search.records,
-        whole=True,
-        found=tuple(search.outcomes),
-    )
+    guest: list[Line | Op] = [Line(choose, {0: 1, 1: 2}), halt(), halt(Outcome.REFUSED)]
+    return small_content(guest, [Line(load(REQ_PROD), {0: 0})])
 
 
 def at_the_choice(opened: Open) -> Opened:

@@ -5,9 +5,11 @@ Nothing is shared but the records. Where they differ, the smallest problem that 
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
+from importlib import resources
 from typing import Any, NamedTuple
 
 import pytest
@@ -16,7 +18,7 @@ from random_problems import Case, case_of, listing, problem_of, shrunk
 
 from guestsim.page.content import Begun, Content
 from guestsim.page.encode import to_json
-from guestsim.page.html import SCRIPTS, script_of
+from guestsim.page.html import SCRIPTS
 from guestsim.record import Record, RecordedExecution, Standing
 from guestsim.search import Problem, Search
 from guestsim.trace import Event, Kind, Op, Outcome
@@ -32,7 +34,14 @@ STEPS = 60
 """Of a play."""
 FAR = 1 << 30
 
-PROGRAM = script_of(SCRIPTS["player"][: SCRIPTS["player"].index("dom")])
+
+def program() -> str:
+    """The modules of the player, up to where it needs a page, as one script."""
+    names = SCRIPTS["player"]
+    assets = resources.files("guestsim.page").joinpath("assets")
+    texts = [assets.joinpath(f"{name}.js").read_text() for name in names[: names.index("dom")]]
+    return re.sub(r"^(import .*;\n|export )", "", "\n".join(texts), flags=re.MULTILINE)
+
 
 COMPARED = """
 window.compared = (content, seed) => {
@@ -130,13 +139,20 @@ const hinted = (program, dice, solver) => {
     for (let made = dice(20); made && !play.ended; made -= 1) if (!stepped(play, dice)) break;
     if (play.ended) continue;
     let turn = play.turn();
+    let mine = turn;
     const least = solver.switches(solver.stateOf(play), turn, outcome);
-    let switches = 0;
+    let [switches, hints] = [0, 0];
     for (;;) {
       const hint = solver.hint(play, turn, outcome);
       if (!hint !== (least === Infinity)) faults.push(`${outcome}: no hint, but ${least}`);
       if (!hint) break;
-      if (!hint.steps.every(([mover, answer]) => play.step(mover, answer))) {
+      const could = hint.steps.every(([mover, answer]) => {
+        const done = play.step(mover, answer);
+        if (play.turn() !== mine) switches += mine < 0 ? 0 : 1;
+        mine = play.turn();
+        return done;
+      });
+      if (!could) {
         faults.push(`${outcome}: a hint that cannot be followed`);
         break;
       }
@@ -148,8 +164,8 @@ const hinted = (program, dice, solver) => {
         break;
       }
       turn = hint.then;
-      switches += 1;
-      if (switches > 300) {
+      hints += 1;
+      if (hints > 300) {
         faults.push(`${outcome}: hints for ever`);
         break;
       }
@@ -404,10 +420,8 @@ def able(problem: Problem, execution: RecordedExecution) -> list[int]:
 def page(browser: Browser) -> Iterator[Page]:
     """A page that has the player's program and nothing else."""
     one = browser.new_page()
-    script = PROGRAM.rstrip()
-    assert script.endswith("}")
-    inside = f"const STEPS = {STEPS};\n{COMPARED}\nwindow.OUTCOMES_ = OUTCOMES;\n"
-    one.add_script_tag(content=f"{script[:-1]}{inside}}}")
+    ours = f"const STEPS = {STEPS};\n{COMPARED}\nwindow.OUTCOMES_ = OUTCOMES;\n"
+    one.add_script_tag(content=f'"use strict";\n{{\n{program()}{ours}}}\n')
     yield one
     one.close()
 

@@ -179,10 +179,14 @@ export class Play {
     return other;
   }
 
-  /** Whose turn it is: the actor that moved last, not counting store buffers; -1 at the start. */
+  /**
+   * Whose turn it is: the actor that moved last; -1 at the start. Neither a store that enters or
+   * leaves its buffer counts: in the solver's states, stores enter as soon as they can.
+   */
   turn() {
     for (let at = this.steps.length - 1; at >= 0; at -= 1) {
-      if (this.steps[at].mover < this.count) return this.steps[at].mover;
+      const {mover, events} = this.steps[at];
+      if (mover < this.count && events.length) return mover;
     }
     return -1;
   }

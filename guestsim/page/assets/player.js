@@ -149,7 +149,7 @@ export class Player {
     let at = this.program.begun.events.length;
     let turn = -1;
     for (const {mover, events} of this.play.steps) {
-      if (mover < this.play.count && mover !== turn) {
+      if (mover < this.play.count && mover !== turn && events.length) {
         this.turns.add(at);
         turn = mover;
       }
@@ -359,7 +359,7 @@ export class Player {
       const words = OUTCOMES.filter((outcome) => first.has(outcome)).map((outcome) => {
         const switches = play.ended ? Infinity : solver.switches(state, play.turn(), outcome);
         if (switches === Infinity) return `${outcome} not any more`;
-        if (!switches && outcome === "hung") return "hung now";
+        if (outcome === "hung" && solver.isHung(state)) return "hung now";
         return `${outcome} in ${switches} switch${switches === 1 ? "" : "es"}`;
       });
       const never = OUTCOMES.filter((outcome) => !first.has(outcome));
