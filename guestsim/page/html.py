@@ -36,7 +36,7 @@ SCRIPTS = {
     "player": (
         "ops", "program", "effects", "places", "engine", "memories", "states", "graph", "solver",
         "chronicle", "words", "tears", "sentence", "link", "dom", "ring", "panels", "lanes",
-        "picture", "player", "lesson", "main",
+        "card", "picture", "player", "lesson", "main",
     ),
     "index": ("dom", "lesson", "index"),
     "beside": ("beside",),

@@ -3,10 +3,9 @@
  *
  * @import {Step} from "./engine.js"
  * @import {Moves} from "./link.js"
- * @import {Actor, Program} from "./program.js"
- *
- * @typedef {ReturnType<Player["card"]>} Card
+ * @import {Program} from "./program.js"
  */
+import {Card} from "./card.js";
 import {Chronicle} from "./chronicle.js";
 import {byId, el, offer, setText} from "./dom.js";
 import {resultOf} from "./effects.js";
@@ -14,12 +13,12 @@ import {Play} from "./engine.js";
 import {Lanes} from "./lanes.js";
 import {follow, fromFragment, fromSchedule, movesOf, toFragment, toSchedule} from "./link.js";
 import {Flag, Kind, OUTCOMES} from "./ops.js";
-import {Fields, messagesOf, standingOf} from "./panels.js";
+import {Fields, messagesOf} from "./panels.js";
 import {pictureOf} from "./picture.js";
 import {Circle} from "./ring.js";
 import {sentence} from "./sentence.js";
 import {Solver} from "./solver.js";
-import {isLoud, nextWords, single} from "./words.js";
+import {isLoud, single} from "./words.js";
 
 /** States after which the page asks before it goes on. */
 const MOST_STATES = 2_000_000;
@@ -40,7 +39,7 @@ export class Player {
     this.circles = [new Circle("req", program), new Circle("rsp", program)];
     this.fields = new Fields(program);
     this.lanes = new Lanes(byId("rows"), byId("timeline"), program);
-    this.cards = program.actors.map((actor, number) => this.card(actor, number));
+    this.cards = program.actors.map((_, number) => new Card(this, number));
     this.build();
     this.open(location.hash);
     window.addEventListener("hashchange", () => this.open(location.hash));
@@ -136,7 +135,7 @@ export class Player {
     this.show();
   }
 
-  /** @private The same, and whoever plays along is told. @type {Player["command"]} */
+  /** The same, and whoever plays along is told. @type {Player["command"]} */
   ask(name, actor = 0, answer = 0) {
     this.command(name, actor, answer);
     if (window.parent !== window) window.parent.postMessage({guestsim: "command", name, actor, answer}, "*");
@@ -264,32 +263,10 @@ export class Player {
     this.show(true);
   }
 
-  /** @private What is shown of an actor, and its buttons. @param {Actor} actor @param {number} number */
-  card(actor, number) {
-    const {program} = this;
-    const step = el("button", {type: "button", class: "step", "data-actor": number,
-      click: () => this.ask("step", number, this.chosen(number))}, `${actor.name}: 1 op`);
-    const run = el("button", {type: "button", class: "run", "data-actor": number,
-      click: () => this.ask("run", number, this.chosen(number))}, "run");
-    const choice = el("select", {"aria-label": `what ${actor.label} chooses`, hidden: true});
-    const next = el("p", {class: "next"});
-    const why = el("p", {class: "why"});
-    const source = el("code", {class: "source"});
-    const drain = el("button", {type: "button", class: "drain", "data-actor": number,
-      click: () => this.ask("step", this.play.count + number)}, "let its oldest store out");
-    const queue = el("ol", {class: "queue", "aria-label": `${actor.label}'s store buffer, the oldest first`});
-    const standing = el("ul", {class: "standing", "aria-label": `what ${actor.label} has set up`});
-    const node = el("section", {class: `card by-${number}`, "aria-label": actor.label},
-      el("h2", {}, actor.name === actor.label ? actor.name : `${actor.name}: ${actor.label}`), next, source, why, choice,
-      el("p", {class: "buttons"}, step, run, ...(program.tso ? [drain] : [])),
-      ...(program.tso ? [queue] : []), standing);
-    return {node, step, run, choice, next, why, source, drain, queue, standing};
-  }
-
   /** Bring everything up to date. `quietly`: nothing is marked as changed. */
   show(quietly = false) {
     const {play, story} = this;
-    this.cards.forEach((card, actor) => this.showCard(card, actor));
+    for (const card of this.cards) card.show();
     for (const circle of this.circles) circle.show(story);
     this.fields.show(play.memory, quietly);
     this.lanes.show(story, this.turns);
@@ -306,42 +283,6 @@ export class Player {
     history.replaceState(null, "", toFragment(play) || location.pathname + location.search);
     this.showReach();
     this.listeners.forEach((listener) => listener(this));
-  }
-
-  /** @private What the reader has chosen for the actor; 0 where it has no choice. @param {number} actor */
-  chosen(actor) {
-    return Number(this.cards[actor]?.choice.value || 0);
-  }
-
-  /** @private @param {Card} card @param {number} actor */
-  showCard(card, actor) {
-    const {play, program} = this;
-    const op = play.op(actor);
-    const why = play.whyNot(actor);
-    setText(card.next, play.ended ? "" : `next: ${nextWords(play, actor)}`);
-    setText(card.source, play.ended ? "" : [op.where, op.source].filter(Boolean).join("  "));
-    setText(card.why, play.ended ? "" : why && `cannot move: ${why}`);
-    card.step.disabled = card.run.disabled = Boolean(why);
-    card.choice.hidden = op.kind !== Kind.CHOOSE || Boolean(play.ended);
-    if (card.choice.hidden) {
-      card.choice.replaceChildren();
-    } else if (!card.choice.length || card.choice.dataset.node !== `${play.nodes[actor]}`) {
-      // While the actor stands there, what the reader has chosen stays chosen.
-      card.choice.dataset.node = `${play.nodes[actor]}`;
-      const meanings = op.note.split(" | ");
-      card.choice.replaceChildren(...Array.from({length: Number(op.value)}, (_, answer) =>
-        el("option", {value: answer}, meanings[answer] || `${answer}`)));
-    }
-    if (program.tso) {
-      card.drain.disabled = Boolean(play.whyNot(play.count + actor));
-      const stores = play.buffers[actor];
-      const shown = stores.slice(0, 8).map((store) => el("li", {},
-        single({actor, op: store, value: store.value}, program)));
-      if (stores.length > 8) shown.push(el("li", {}, `… ${stores.length - 8} more`));
-      card.queue.replaceChildren(...shown);
-    }
-    const standing = standingOf(play, actor);
-    card.standing.replaceChildren(...standing.split("\n").filter(Boolean).map((line) => el("li", {}, line)));
   }
 
   /** @private What is still possible, and how it ended. */
@@ -416,7 +357,7 @@ export class Player {
     if (!action) return;
     event.preventDefault();
     const [name, mover = 0] = action;
-    this.ask(name, mover, this.chosen(mover));
+    this.ask(name, mover, this.cards[mover]?.chosen ?? 0);
   }
 
   /** @private */
