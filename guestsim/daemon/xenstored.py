@@ -19,6 +19,9 @@ may have it advertise bits. With `reconnection` among them it keeps what docs/mi
 promises. No real xenstored does that, so the way is ours: at the top of each pass it loads
 `connection`, and if it is not 0 it does what INTRODUCE does (`domain_conn_reset`).
 
+A request that it refuses while errno is 0 kills it (docs/xenstore.md): it has read the request, and
+nothing follows.
+
 While 20 replies wait, `domain_can_read` says no without a look at the ring
 (`quota_req_outstanding`). Not modelled: requests that count on because another domain has not taken
 their events, the quota of memory, and the write rate limit, which stop it in the same way.
@@ -81,7 +84,7 @@ __all__ = [
     "queued",
 ]
 
-DIALECT = Dialect()
+DIALECT = Dialect(keeps_errno=True)
 """CONTROL is domain 0's alone (`XS_FLAG_PRIV` in `wire_funcs`): a CONTROL of length zero, which is
 what a ring of zeroes holds, is answered EACCES. An unknown tx_id is ENOENT."""
 
@@ -137,6 +140,10 @@ Steps = Generator[Op, int, State]
 
 _FILE = "xenstored_domain.c"
 _VERDICT = "gave the connection up"
+_DEATH = (
+    "refused a request, found no error in errno to answer with, and fails an assertion: xenstored "
+    "died, and so every domain on it loses its connection"
+)
 
 
 class RingDaemon:
@@ -154,6 +161,7 @@ class RingDaemon:
         self._ignore = site("ignore_connection")
         self._readchn, self._writechn = site("readchn"), site("writechn")
         self._input = site("handle_input", "xenstored_core.c")
+        self._consider = site("consider_message", "xenstored_core.c")
         main = site("main", "xenstored_core.c")
 
         can_read, can_write = site("domain_can_read"), site("domain_can_write")
@@ -268,6 +276,8 @@ class RingDaemon:
             return _at(msgspec.structs.replace(state, received=received), Phase.CAN_WRITE)
         dialect = self._policy.dialect
         server, outgoing = handle(state.server, self._config.domid, message, dialect)
+        if server.died:
+            yield halt(_DEATH, self._consider, ())
         mine = [item.message for item in outgoing if item.connection == self._config.domid]
         out = queued(state.out, mine)
         aside = state.aside

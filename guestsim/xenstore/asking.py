@@ -8,7 +8,7 @@ from guestsim.xenstore.path import absolute, canonical
 from guestsim.xenstore.permission import Permissions, access_of
 from guestsim.xenstore.state import Connection
 
-__all__ = ["Asking", "Refusal"]
+__all__ = ["Asking", "Death", "Refusal"]
 
 
 class Refusal(Exception):  # noqa: N818 (a guest's mistake, not an error of ours)
@@ -23,6 +23,10 @@ class Refusal(Exception):  # noqa: N818 (a guest's mistake, not an error of ours
         self.error = error
 
 
+class Death(Exception):  # noqa: N818 (the server's, not an error of ours)
+    """The request kills the server. Never leaves `server.handle`."""
+
+
 class Asking:
     """A request, its client, and the server's ways."""
 
@@ -33,6 +37,8 @@ class Asking:
         self.connection = connection
         self.message = message
         self.dialect = dialect
+        self.errno = ""
+        """See `ServerState`; the call that this is part of knows it."""
         self.target: int | None = None
         """The domain whose rights the client has, too."""
 
@@ -47,11 +53,41 @@ class Asking:
             raise Refusal("EINVAL")
         return payload[:-1]
 
+    def met(self, error: str) -> None:
+        """Remember `error` as the last one; "" where the server sets errno to 0."""
+        if self.dialect.keeps_errno:
+            self.errno = error
+
+    def failed(self, error: str) -> Refusal:
+        """The refusal with that error, which is the last one from now on."""
+        self.met(error)
+        return Refusal(error)
+
+    def unset(self, error: str, *, creates: bool = False) -> Refusal:
+        """The refusal with `error`, where C xenstored forgets to set errno: it answers with what
+        is left there. 0 means that all is well, so that it answers nothing, and dies of that.
+
+        `creates`: of an ENOENT it thinks that there was a path, and takes it for a lack of memory
+        that it has none.
+        """
+        if not self.dialect.keeps_errno:
+            return Refusal(error)
+        if not self.errno:
+            raise Death
+        return Refusal("ENOMEM" if creates and self.errno == "ENOENT" else self.errno)
+
+    def one_path(self, *, creates: bool = False) -> str:
+        """The payload, if it is one valid path; `creates` as in `unset`."""
+        raw = self.message.payload
+        if not raw or raw.find(b"\0") != len(raw) - 1:
+            raise self.unset("EINVAL", creates=creates)
+        return self.path(raw[:-1])
+
     def path(self, raw: bytes) -> str:
         """The canonical path that the client means."""
         path = canonical(raw, self.connection.base)
         if path is None:
-            raise Refusal("EINVAL")
+            raise self.failed("EINVAL")
         return path
 
     def absolute(self, raw: bytes) -> str:

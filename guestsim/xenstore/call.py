@@ -39,6 +39,7 @@ class Call(Asking):
         super().__init__(key, connection, message, dialect)
         self.connections: FrozenMap[int, Connection] = state.connections
         self.domains: FrozenMap[int, Domain] = state.domains
+        self.errno = state.errno
         domain = state.domains.get(connection.domid)
         self.target = domain.target if domain else None
         self.transaction: Transaction | None = None
@@ -88,10 +89,11 @@ class Call(Asking):
                     self._look(above, self.store.get(above))
         if missing:
             if denied and (creates or self.dialect.hides_missing):
-                raise Refusal("EACCES")
+                raise self.failed("EACCES")
+            self.met("ENOENT")
             return None
         if denied:
-            raise Refusal("EACCES")
+            raise self.failed("EACCES")
         return node
 
     def node(self, path: str, wanted: int) -> Node:
@@ -146,7 +148,10 @@ class Call(Asking):
             for step, node in gone:
                 self._look(step, node)
             if isinstance(self.store, Torn) and not self.store.removable(path):
-                raise Refusal("EIO" if self.store.get(above) else "EINVAL")
+                if self.store.get(above):
+                    raise self.failed("EIO")
+                self.met("ENOENT")
+                raise Refusal("EINVAL")
         self.wrote(above)
         for step, _ in gone:
             self.wrote(step)
@@ -176,7 +181,7 @@ class Call(Asking):
         else:
             over = self.store.owned.get(account, 0) + count > quotas.nodes
         if over:
-            raise Refusal(quotas.nodes_error)
+            raise self.failed(quotas.nodes_error)
 
     def _check_record(self, node: Node, listed: int) -> None:
         limit = self.dialect.quotas.record
@@ -185,7 +190,7 @@ class Call(Asking):
         size = _RECORD + _RECORD_PERMISSION * len(node.permissions) + len(node.value) + listed
         if size > limit:
             self._fail()
-            raise Refusal("ENOSPC")
+            raise self.failed("ENOSPC")
 
     # Transactions.
 
@@ -244,7 +249,7 @@ class Call(Asking):
         limit = self.dialect.quotas.touched
         if limit is not None and self.bound and len(transaction.touched) >= limit:
             self._fail()
-            raise Refusal("ENOSPC")
+            raise self.failed("ENOSPC")
         if isinstance(self.store, Torn):
             self.store = self.store.keep(path)
         touch = Touch(None if node is None else node.permissions)
@@ -355,9 +360,10 @@ class Call(Asking):
             store is state.store
             and connections is state.connections
             and self.domains is state.domains
+            and self.errno == state.errno
         ):
             return state
-        return ServerState(store, connections, self.domains)
+        return ServerState(store, connections, self.domains, self.errno)
 
     def _moved_along(
         self, connections: FrozenMap[int, Connection], store: Store

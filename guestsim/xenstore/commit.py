@@ -15,9 +15,9 @@ import msgspec
 from guestsim.abi.xs_wire import XsdSockmsgType
 from guestsim.xenstore.asking import Refusal
 from guestsim.xenstore.call import Call
-from guestsim.xenstore.events import change_events
+from guestsim.xenstore.events import Listener, change_events
 from guestsim.xenstore.message import Message
-from guestsim.xenstore.transaction import Logged, Tracked, Transaction
+from guestsim.xenstore.transaction import Logged, Touch, Tracked, Transaction
 
 __all__ = ["REPLAYED", "Handlers", "commit"]
 
@@ -70,8 +70,22 @@ def _commit(call: Call, ended: Tracked) -> None:
     listeners = call.listeners()
     for path, touch in ended.touched.items():
         if touch.told:
+            _look_for(call, path, touch, ended)
             old = () if touch.old is None else (touch.old,)
             call.events += change_events(listeners, ended.view, path, exact=touch.exact, old=old)
+
+
+def _look_for(call: Call, path: str, touch: Touch, ended: Tracked) -> None:
+    """Before it tells of a node, C xenstored looks for it on behalf of each client that might not
+    read it before (`watch_permitted`); that it has gone is an error like any."""
+    if not call.dialect.keeps_errno or ended.view.get(path) is not None:
+        return
+    old = () if touch.old is None else (touch.old,)
+    for key, client in call.connections.items():
+        domain = call.domains.get(client.domid)
+        listener = Listener(key, client, domain.target if domain else None)
+        if not listener.may_read(old):
+            call.met("ENOENT")
 
 
 def _check_nodes(call: Call, ended: Tracked) -> None:

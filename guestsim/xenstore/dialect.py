@@ -69,6 +69,10 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     """A transaction works on the store as it was at its start, and is committed if all its requests
     would be answered in the same way again. Else it sees each node as it is when it first looks,
     and is committed if no node that it has looked at was changed since."""
+    keeps_errno: bool = False
+    """A request that names no path where it needs one is answered with the error that was met
+    last, whoever met it; if there is none, the server dies. As is a SET_PERMS of a special name
+    that is refused. C xenstored does so; `guestsim serve` does not, which is to go on."""
     watch_depth: bool = False
     """WATCH takes a depth (XENSTORE_SERVER_FEATURE_WATCHDEPTH)."""
     quotas: Quotas = Quotas()

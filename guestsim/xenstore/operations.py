@@ -38,11 +38,11 @@ _OK = b"OK\0"
 
 
 def _read(call: Call) -> bytes:
-    return call.node(call.path(call.one_string()), Access.READ).value
+    return call.node(call.one_path(), Access.READ).value
 
 
 def _directory(call: Call) -> bytes:
-    return _children(call, call.node(call.path(call.one_string()), Access.READ))
+    return _children(call, call.node(call.one_path(), Access.READ))
 
 
 def _children(call: Call, node: Node) -> bytes:
@@ -93,14 +93,14 @@ def _write(call: Call) -> bytes:
 
 
 def _mkdir(call: Call) -> bytes:
-    path = call.path(call.one_string())
+    path = call.one_path(creates=True)
     if call.find(path, Access.WRITE, creates=True) is None:
         call.create(path, b"")
     return _OK
 
 
 def _rm(call: Call) -> bytes:
-    path = call.path(call.one_string())
+    path = call.one_path(creates=True)
     if call.find(path, Access.WRITE) is None:
         if call.store.get(parent(path)) is None:
             raise Refusal("ENOENT")
@@ -108,13 +108,13 @@ def _rm(call: Call) -> bytes:
     if path == ROOT:
         raise Refusal("EINVAL")
     call.remove(path)
+    call.met("")
     return _OK
 
 
 def _get_perms(call: Call) -> bytes:
-    raw = call.one_string()
-    special = call.dialect.special_perms and raw.startswith(b"@")
-    path = call.absolute(raw) if special else call.path(raw)
+    special = call.dialect.special_perms and call.message.payload.startswith(b"@")
+    path = call.absolute(call.one_string()) if special else call.one_path()
     node = call.node(path, Access.READ)
     return "".join(f"{format_permission(entry)}\0" for entry in node.permissions).encode()
 
@@ -129,7 +129,7 @@ def _set_perms(call: Call) -> bytes:
     entries = [parse_permission(raw.decode("latin-1")) for raw in strings[1:]]
     permissions = tuple(entry for entry in entries if entry is not None)
     if len(permissions) < len(entries):
-        raise Refusal("EINVAL")
+        raise call.failed("EINVAL")
     if permissions[0].access & Access.IGNORED:
         raise Refusal("ENOENT")
     if strings[0].startswith(b"@"):
@@ -148,9 +148,9 @@ def _set_special_perms(call: Call, raw: bytes, permissions: Permissions) -> byte
     path = call.absolute(raw)
     node = call.store.get(path)
     if node is None:
-        raise Refusal("EINVAL")
+        raise call.unset("EINVAL")
     if ~call.access(node.permissions) & (Access.WRITE | Access.OWNER):
-        raise Refusal("EACCES")
+        raise call.unset("EACCES")
     call.store = call.store.put(path, node.with_permissions(permissions))
     call.wrote(path)
     return _OK
@@ -174,7 +174,8 @@ def _watch(call: Call) -> bytes:
     elif len(raw) <= XENSTORE_REL_PATH_MAX:
         path = call.absolute(raw)
     else:
-        raise Refusal("EINVAL")
+        raise call.failed("EINVAL")
+    call.met("")
     connection, quotas = call.connection, call.dialect.quotas
     if any(watch.path == path and watch.token == token for watch in connection.watches):
         raise Refusal("EEXIST")

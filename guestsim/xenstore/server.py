@@ -10,7 +10,7 @@ from typing import NamedTuple
 import msgspec
 
 from guestsim.abi.xs_wire import XENSTORE_PAYLOAD_MAX, XsdSockmsgType
-from guestsim.xenstore.asking import Refusal
+from guestsim.xenstore.asking import Death, Refusal
 from guestsim.xenstore.call import Call
 from guestsim.xenstore.dialect import Dialect
 from guestsim.xenstore.message import Message
@@ -38,10 +38,10 @@ def handle(
     Gives the new state and what to send, in order: one reply to `key`, and the watch events that
     the request caused, for any connection. Any message at all is answered; a wrong one by an
     ERROR with the name that docs/misc/xenstore.txt gives. Only a connection that is not there, as
-    after a RELEASE of its domain, gets no answer.
+    after a RELEASE of its domain, gets no answer; and nobody does from a server that has died.
     """
     connection = state.connections.get(key)
-    if connection is None:
+    if connection is None or state.died:
         return state, ()
     call = Call(state, key, connection, message, dialect)
     try:
@@ -49,6 +49,8 @@ def handle(
         if len(payload) > XENSTORE_PAYLOAD_MAX:
             raise Refusal("E2BIG")
         kind = message.type
+    except Death:
+        return msgspec.structs.replace(state, died=True), ()
     except Refusal as refusal:
         kind, payload = XsdSockmsgType.XS_ERROR, refusal.error.encode() + b"\0"
     _log(call, kind, payload)

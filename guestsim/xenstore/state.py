@@ -68,6 +68,11 @@ class ServerState(msgspec.Struct, frozen=True):
     """By an id that is the caller's choice; events go out in this order."""
     domains: FrozenMap[int, Domain] = FrozenMap()
     """Those that were introduced, by domain id."""
+    errno: str = "ENOENT"
+    """C xenstored's: the name of the error that it has met last, "" if it has set it to 0 since. At
+    the start what a toolstack leaves that has made new nodes. See `Dialect.keeps_errno`."""
+    died: bool = False
+    """A request has killed the server. Nobody is answered any more."""
 
 
 def connect(state: ServerState, key: int, connection: Connection) -> ServerState:
@@ -75,13 +80,14 @@ def connect(state: ServerState, key: int, connection: Connection) -> ServerState
     domains = state.domains
     if connection.domid not in domains:
         domains = domains.set(connection.domid, Domain())
-    return ServerState(state.store, state.connections.set(key, connection), domains)
+    connections = state.connections.set(key, connection)
+    return msgspec.structs.replace(state, connections=connections, domains=domains)
 
 
 def disconnect(state: ServerState, key: int) -> ServerState:
     """Without connection `key`, which has to be there: its watches and transactions go with it.
     The domain stays introduced."""
-    return ServerState(state.store, state.connections.without(key), state.domains)
+    return msgspec.structs.replace(state, connections=state.connections.without(key))
 
 
 def reset(state: ServerState, key: int, *, restart_ids: bool = False) -> ServerState:
@@ -95,4 +101,4 @@ def reset(state: ServerState, key: int, *, restart_ids: bool = False) -> ServerS
         return state
     first = FIRST_TRANSACTION if restart_ids else old.next_transaction
     fresh = Connection(old.domid, old.privileged, next_transaction=first)
-    return ServerState(state.store, state.connections.set(key, fresh), state.domains)
+    return msgspec.structs.replace(state, connections=state.connections.set(key, fresh))

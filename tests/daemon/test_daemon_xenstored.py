@@ -283,6 +283,33 @@ def test_1024_bytes_are_a_full_ring_and_1025_an_error() -> None:
     assert guest.index(Interface.ERROR) == 2
 
 
+def test_a_read_without_a_path_after_a_watch_kills_it() -> None:
+    made, guest = link()
+    guest.ask(T.XS_WATCH, b"abcde\0t\0")
+    guest.send(Message(T.XS_READ, 7, 0, b"abcde").encode())
+    cons = guest.index(Interface.REQ_CONS)
+    made.events.clear()
+    made.run()
+    assert made.halted
+    # It has read the whole request, and does nothing any more.
+    assert guest.index(Interface.REQ_CONS) == cons + 21
+    assert words(made.events)[-2:] == ["W req_cons", "notify"]
+    assert guest.index(Interface.ERROR) == 0
+    end = made.op.end
+    assert end is not None
+    assert end.outcome is Outcome.REFUSED
+    assert "xenstored died" in end.message
+    assert "every domain on it loses its connection" in end.message
+    assert (end.site.function, end.site.file) == ("consider_message", "xenstored_core.c")
+
+
+def test_a_read_without_a_path_is_answered_with_an_error_that_is_left() -> None:
+    _, guest = link()
+    guest.ask(T.XS_WATCH, b"abcde\0t\0")
+    guest.ask(T.XS_READ, b"/tool\0")
+    assert guest.ask(T.XS_READ)[0].payload == b"EACCES\0"
+
+
 def test_a_header_over_4096_is_a_protocol_error() -> None:
     made, guest = link()
     guest.send(b"\xff" * 16)
