@@ -84,7 +84,7 @@ __all__ = [
     "queued",
 ]
 
-DIALECT = Dialect(keeps_errno=True)
+DIALECT = Dialect(keeps_errno=True, asks_for_domains=True)
 """CONTROL is domain 0's alone (`XS_FLAG_PRIV` in `wire_funcs`): a CONTROL of length zero, which is
 what a ring of zeroes holds, is answered EACCES. An unknown tx_id is ENOENT."""
 

@@ -73,6 +73,9 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     """A request that names no path where it needs one is answered with the error that was met
     last, whoever met it; if there is none, the server dies. As is a SET_PERMS of a special name
     that is refused. C xenstored does so; `guestsim serve` does not, which is to go on."""
+    asks_for_domains: bool = False
+    """An entry of SET_PERMS for a domain that is not there grants nothing, and as the first one it
+    is ENOENT, before all else. C xenstored asks the hypervisor, which `guestsim serve` cannot."""
     watch_depth: bool = False
     """WATCH takes a depth (XENSTORE_SERVER_FEATURE_WATCHDEPTH)."""
     quotas: Quotas = Quotas()

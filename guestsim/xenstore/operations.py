@@ -22,6 +22,7 @@ from guestsim.xenstore.events import watch_event
 from guestsim.xenstore.path import ROOT, is_relative, parent
 from guestsim.xenstore.permission import (
     Access,
+    Permission,
     Permissions,
     format_permission,
     parse_permission,
@@ -127,7 +128,7 @@ def _set_perms(call: Call) -> bytes:
     if limit is not None and call.bound and len(strings) - 1 > limit:
         raise Refusal("ENOSPC")
     entries = [parse_permission(raw.decode("latin-1")) for raw in strings[1:]]
-    permissions = tuple(entry for entry in entries if entry is not None)
+    permissions = tuple(_granted(call, entry) for entry in entries if entry is not None)
     if len(permissions) < len(entries):
         raise call.failed("EINVAL")
     if permissions[0].access & Access.IGNORED:
@@ -141,6 +142,17 @@ def _set_perms(call: Call) -> bytes:
     # Who has just lost the right to read hears of that, too.
     call.write(path, node.with_permissions(permissions), old=node.permissions)
     return _OK
+
+
+def _granted(call: Call, entry: Permission) -> Permission:
+    """The entry, void if its domain is not there."""
+    if not call.dialect.asks_for_domains or entry.domid in (0, *call.domains):
+        return entry
+    if entry.domid > max(call.domains, default=0):
+        # The hypervisor finds no domain of this number or a higher one: ESRCH, which has no name on
+        # the wire.
+        call.met("EINVAL")
+    return entry._replace(access=entry.access | Access.IGNORED)
 
 
 def _set_special_perms(call: Call, raw: bytes, permissions: Permissions) -> bytes:

@@ -122,6 +122,8 @@ OF_A_DOMAIN: list[Session] = [
     [DENIED, (T.XS_SET_PERMS, b"@releaseDomain\0n1\0", 0, b"EACCES\0")],
     [GUEST_WATCHED, (T.XS_SET_PERMS, b"@releaseDomain\0n1\0", 0, None)],
     [GUEST_WATCHED, (T.XS_SET_PERMS, b"@nope\0n1\0", 0, None)],
+    # Domain 7 is not there, nor one of a higher number: the hypervisor's answer has no name.
+    [GUEST_WATCHED, (T.XS_SET_PERMS, b"@releaseDomain\0n7\0", 0, b"ENOENT\0"), answers(b"EINVAL")],
     [
         GUEST_WATCHED,
         STARTED,
