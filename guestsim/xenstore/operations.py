@@ -9,6 +9,7 @@ nowhere are answered ENOSYS.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 
 import msgspec
 
@@ -29,6 +30,7 @@ from guestsim.xenstore.permission import (
 )
 from guestsim.xenstore.state import Watch
 from guestsim.xenstore.store import Node
+from guestsim.xenstore.torn import Torn, listing
 from guestsim.xenstore.transaction import Logged, Tracked, Transaction
 
 __all__ = ["HANDLERS", "NO_TRANSACTION", "PRIVILEGED"]
@@ -47,7 +49,10 @@ def _directory(call: Call) -> bytes:
 
 
 def _children(call: Call, node: Node) -> bytes:
-    children = sorted(node.children) if call.dialect.sorted_directory else node.children
+    if isinstance(call.store, Torn):
+        children: Iterable[str] = listing(node)
+    else:
+        children = sorted(node.children) if call.dialect.sorted_directory else node.children
     return "".join(f"{name}\0" for name in children).encode()
 
 

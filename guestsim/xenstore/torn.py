@@ -4,7 +4,9 @@ Of each node that the transaction has looked at or changed it has a copy of its 
 reads from the store as it is (`transaction_prepend` of tools/xenstored/transaction.c). As long as
 nobody has changed a node that was looked at, that is a tree. Afterwards it need not be: a directory
 may name a child that is not there, and a node may be there without its parent. So here each node
-stands for itself.
+stands for itself. And where a child that is named is not there, to create it names it once more
+(`add_child` of tools/xenstored/core.c): in `children` the second has a slash behind its name, which
+no name can have, the third two.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from guestsim.xenstore.path import ROOT, join, names, parent
 from guestsim.xenstore.permission import Permissions
 from guestsim.xenstore.store import TOOLS_ONLY, Node, Store
 
-__all__ = ["Copies", "Torn", "copies"]
+__all__ = ["Copies", "Torn", "copies", "listing"]
 
 Copies = FrozenMap[str, Node | None]
 """A transaction's own nodes, None where it knows that there is none. Of a node's children only the
@@ -35,6 +37,31 @@ def _alone(node: Node | None) -> Node | None:
         return None
     children = FrozenMap(dict.fromkeys(node.children, _BARE))
     return Node(node.value, node.permissions, children, node.listed)
+
+
+def listing(node: Node) -> list[str]:
+    """The names of the node's children as DIRECTORY tells them."""
+    return [name.rstrip("/") for name in node.children]
+
+
+def _naming(node: Node, name: str) -> Node:
+    """`node`, naming the child `name` once more."""
+    mark = name
+    while mark in node.children:
+        mark += "/"
+    children = node.children.set(mark, _BARE)
+    return Node(node.value, node.permissions, children, node.listed + len(name) + 1)
+
+
+def _not_naming(node: Node, name: str) -> Node:
+    """`node`, naming the child `name`, which it does, once less: the first is gone."""
+    children: FrozenMap[str, Node] = FrozenMap()
+    for mark in node.children:
+        if mark.rstrip("/") != name:
+            children = children.set(mark, _BARE)
+        elif mark != name:
+            children = children.set(mark[:-1], _BARE)
+    return Node(node.value, node.permissions, children, node.listed - len(name) - 1)
 
 
 class Torn:
@@ -76,7 +103,7 @@ class Torn:
         for name in missing[:0:-1]:
             path = parent(path)
             own = own.set(path, Node(b"", permissions, FrozenMap({name: _BARE})))
-        return Torn(own.set(parent(path), above.with_child(missing[0], _BARE)), self.store)
+        return Torn(own.set(parent(path), _naming(above, missing[0])), self.store)
 
     def put(self, path: str, node: Node) -> Torn:
         """With `node` at `path`, where there is one."""
@@ -90,7 +117,7 @@ class Torn:
         above, _, name = path.rpartition("/")
         holder = self.get(above or ROOT)
         assert holder is not None
-        return Torn(own.set(above or ROOT, holder.without_child(name)), self.store)
+        return Torn(own.set(above or ROOT, _not_naming(holder, name)), self.store)
 
     def removable(self, path: str) -> bool:
         """Whether the node at `path`, which has to be there, is named by its parent, and each

@@ -99,6 +99,31 @@ def test_a_node_that_its_parent_does_not_name_cannot_be_removed() -> None:
     end(s)
 
 
+def test_a_child_that_is_named_and_not_there_is_named_once_more() -> None:
+    # Each answer is that of Debian's C xenstored (4.17.7+13).
+    s = Session()
+
+    def asks(kind: T, payload: bytes, answer: bytes, tx_id: int = 1) -> None:
+        assert s.ask(kind, payload, key=TOOLS, tx_id=tx_id) == answer
+
+    asks(T.XS_WRITE, b"/q/a\0v", b"OK\0", tx_id=0)
+    asks(T.XS_TRANSACTION_START, b"\0", b"1\0", tx_id=0)
+    asks(T.XS_READ, b"/q/b\0", b"ENOENT\0")
+    asks(T.XS_RM, b"/q\0", b"OK\0", tx_id=0)
+    asks(T.XS_WRITE, b"/q/a/b\0v", b"OK\0")
+    asks(T.XS_DIRECTORY, b"/q\0", b"a\0a\0")
+    asks(T.XS_WRITE, b"/q/c\0v", b"OK\0")
+    # The first of the two names goes.
+    asks(T.XS_RM, b"/q/a\0", b"OK\0")
+    asks(T.XS_DIRECTORY, b"/q\0", b"a\0c\0")
+    asks(T.XS_READ, b"/q/a\0", b"ENOENT\0")
+    asks(T.XS_READ, b"/q/a/b\0", b"ENOENT\0")
+    asks(T.XS_WRITE, b"/q/a\0v", b"OK\0")
+    asks(T.XS_DIRECTORY, b"/q\0", b"a\0c\0a\0")
+    asks(T.XS_RM, b"/q\0", b"EIO\0")
+    asks(T.XS_TRANSACTION_END, b"T\0", b"EAGAIN\0")
+
+
 def test_equal_histories_give_equal_states() -> None:
     # A search compares states: what a copy's children once were does not count.
     states = []
