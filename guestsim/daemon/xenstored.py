@@ -12,7 +12,8 @@ pending event all the same). A body of length zero is read and written like any 
 is loaded and stored again, which can bring back a value from before a reset.
 
 Binding the event channel sets the server's own end pending (xen/common/event_channel.c,
-`evtchn_bind_interdomain`), so the daemon makes one pass when the domain is introduced.
+`evtchn_bind_interdomain`), so the daemon makes one pass when the domain is introduced. Not
+modelled: before it polls for that, the binary looks at the four indices once more.
 
 4.17 writes nothing to `server_features`, and looks at `connection` in INTRODUCE only. A scenario
 may have it advertise bits. With `reconnection` among them it keeps what docs/misc/xenstore-ring.txt
