@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from browsing import Open
-from small_actors import REQ_PROD, RSP_PROD, Line, halt, load, store, wait
+from small_actors import REQ_PROD, RSP_PROD, Line, fence, halt, load, store, wait
 from small_pages import small_content
 
 from guestsim.page.html import player_html
@@ -36,3 +36,18 @@ def test_a_store_that_enters_its_buffer_is_no_switch(opened: Open) -> None:
     for _ in range(2):
         page.page.click("button.step[data-actor='0']")
     assert page.outcome == "refused"
+
+
+def test_a_run_stops_where_a_store_that_others_notice_leaves_its_buffer(opened: Open) -> None:
+    """By the button as by the key, though the op that follows cannot be made yet."""
+    guest: list[Line | Op] = [store(0, 7), store(REQ_PROD, 1), store(1, 8), fence(), halt()]
+    for_ever = Line(wait(), {1: 1})
+    page = opened(player_html(small_content(guest, [for_ever], MemoryModel.TSO)))
+    for _ in range(3):
+        page.page.click("button.step[data-actor='0']")
+    assert "its store buffer has to be empty first" in page.text(".card.by-0 .why")
+    page.page.click("button.run[data-actor='0']")
+    assert page.js("guestsim.play.buffers[0].map((op) => op.address)") == [1]
+    page.page.click("button.run[data-actor='0']")
+    assert page.js("guestsim.play.buffers[0].length") == 0
+    assert page.page.is_enabled("button.run[data-actor='0']")

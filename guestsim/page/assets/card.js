@@ -49,7 +49,9 @@ export class Card {
     setText(this.next, play.ended ? "" : `next: ${nextWords(play, actor)}`);
     setText(this.source, play.ended ? "" : [op.where, op.source].filter(Boolean).join("  "));
     setText(this.why, play.ended ? "" : why && `cannot move: ${why}`);
-    this.step.disabled = this.run.disabled = Boolean(why);
+    this.step.disabled = Boolean(why);
+    // A run lets stores out that are in its way.
+    this.run.disabled = Boolean(why) && (Boolean(play.ended) || !play.buffers[actor].length);
     this.choice.hidden = op.kind !== Kind.CHOOSE || Boolean(play.ended);
     if (this.choice.hidden) {
       this.choice.replaceChildren();

@@ -71,8 +71,11 @@ export class Player {
       const sleeps = op.kind === Kind.WAIT && !(op.flags & Flag.POLL) && !resultOf(this.play.memory, op);
       if (made && (op.kind === Kind.CHOOSE || sleeps || op.kind === Kind.HALT)) break;
       if (this.program.tso && this.play.whyNot(actor) && this.play.buffers[actor].length) {
+        const [oldest] = this.play.buffers[actor];
         if (!this.step(this.play.count + actor)) break;
-        continue;
+        if (!isLoud(oldest, this.program)) continue;
+        made += 1;
+        break;
       }
       if (!this.step(actor, answer)) break;
       if (isLoud(op, this.program)) {
