@@ -89,7 +89,11 @@ DIALECT = Dialect(
     directory_part=False,
     hides_missing=False,
     creator_owns=False,
-    special_perms=True,
+    special_nodes=True,
+    makes_root=True,
+    watch_tx_id=False,
+    watch_junk=False,
+    end_junk=True,
     owner_error="EACCES",
     replays=True,
     quotas=Quotas(
@@ -110,10 +114,14 @@ before all else and outside of what `input_handle_error` catches, hence EIO; `re
 reply before the events; `transaction_replay`. connections.ml: `fire_watches`. symbol.ml and
 store.ml: children are kept in the order of their names (`ls`), a new node takes its parent's
 permissions with the owner (`path_write`), a missing one raises whoever asks (`read`), to give a
-node away is a denied permission (`setperms`). op.ml: there is no DIRECTORY_PART. quota.ml,
-define.ml, connection.ml (`add_watch` and `start_transaction` compare before they count),
-transaction.ml (`check_quota_exn`): the quotas. EQUOTA is in no list of errors that a client might
-have."""
+node away is a denied permission (`setperms`). `path_mkdir` gives
+the root back without a look. utils.ml (`path_validate`) and store.ml (`Path.of_string`) make one
+name below the root of all that begins with `@`. process.ml: `maybe_ignore_transaction` puts 0 for
+the tx_id of WATCH and UNWATCH, and the reply has that; `do_watch` and `do_unwatch` match two
+strings and nothing behind them, `do_transaction_end` the first string only. op.ml: there is no
+DIRECTORY_PART. quota.ml, define.ml, connection.ml (`add_watch` and `start_transaction` compare
+before they count), transaction.ml (`check_quota_exn`): the quotas. EQUOTA is in no list of errors
+that a client might have."""
 
 _MOST_CREDIT = 4
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from guestsim.abi.xs_wire import XENSTORE_REL_PATH_MAX
 from guestsim.xenstore.dialect import Dialect
 from guestsim.xenstore.message import Message
 from guestsim.xenstore.path import absolute, canonical
@@ -85,10 +86,18 @@ class Asking:
 
     def path(self, raw: bytes) -> str:
         """The canonical path that the client means."""
+        if self.dialect.special_nodes and raw.startswith(b"@"):
+            return self.special(raw)
         path = canonical(raw, self.connection.base)
         if path is None:
             raise self.failed("EINVAL")
         return path
+
+    def special(self, raw: bytes) -> str:
+        """The special name `raw`, which may hold any character."""
+        if len(raw) > XENSTORE_REL_PATH_MAX:
+            raise self.failed("EINVAL")
+        return self.absolute(raw)
 
     def absolute(self, raw: bytes) -> str:
         """The path that the client means, valid or not."""

@@ -11,7 +11,7 @@ from guestsim.xenstore.dialect import Dialect
 from guestsim.xenstore.events import Event, Listener, change_events, removal_events, special_events
 from guestsim.xenstore.frozen import FrozenMap
 from guestsim.xenstore.message import Message
-from guestsim.xenstore.path import parent
+from guestsim.xenstore.path import ROOT, parent
 from guestsim.xenstore.permission import Permission, Permissions
 from guestsim.xenstore.state import Connection, Domain, ServerState
 from guestsim.xenstore.store import Node, Store
@@ -137,6 +137,10 @@ class Call(Asking):
         for step in reversed(steps):
             self.wrote(step, made=True)
         self._tell(path, before)
+
+    def touch_root(self) -> None:
+        """What oxenstored makes of MKDIR `/`: nothing changes, and the watchers are told."""
+        self._tell(ROOT, self.store)
 
     def remove(self, path: str) -> None:
         """Take the node at `path` away with all below it, and tell the watchers. A node that goes
@@ -318,6 +322,9 @@ class Call(Asking):
 
     def tell_logged(self, kind: int, path: str, base: Store, store: Store) -> None:
         """The events of oxenstored for a request of that type, which made `store` of `base`."""
+        if path.startswith("@"):
+            # Only the tools change these, and only who watches the root would hear of it.
+            return
         if kind == XsdSockmsgType.XS_RM:
             self.events += removal_events(self.listeners(), base, path)
             return

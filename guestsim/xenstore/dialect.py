@@ -61,8 +61,17 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     it; EACCES for others."""
     creator_owns: bool = True
     """A domain without privilege owns what it creates; else the parent's owner does."""
-    special_perms: bool = False
-    """GET_PERMS works on special names."""
+    special_nodes: bool = False
+    """A special name is a node below the root for every request, not for WATCH and SET_PERMS
+    alone."""
+    makes_root: bool = False
+    """MKDIR of `/` is answered OK to anybody, and counts as a change."""
+    watch_tx_id: bool = True
+    """The reply to WATCH and UNWATCH has the tx_id of the request; else 0."""
+    watch_junk: bool = True
+    """Bytes behind the last nul of WATCH and UNWATCH are left out; else EINVAL."""
+    end_junk: bool = False
+    """TRANSACTION_END looks at its first string only, which needs no nul."""
     owner_error: str = "EPERM"
     """The error for giving a node of one's own away."""
     replays: bool = False

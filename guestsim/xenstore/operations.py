@@ -13,7 +13,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from guestsim.abi.xs_wire import XENSTORE_PAYLOAD_MAX, XENSTORE_REL_PATH_MAX, XsdSockmsgType
+from guestsim.abi.xs_wire import XENSTORE_PAYLOAD_MAX, XsdSockmsgType
 from guestsim.xenstore.asking import Refusal
 from guestsim.xenstore.call import Call
 from guestsim.xenstore.commit import Handlers, commit
@@ -100,7 +100,9 @@ def _write(call: Call) -> bytes:
 
 def _mkdir(call: Call) -> bytes:
     path = call.one_path(creates=True)
-    if call.find(path, Access.WRITE, creates=True) is None:
+    if path == ROOT and call.dialect.makes_root:
+        call.touch_root()
+    elif call.find(path, Access.WRITE, creates=True) is None:
         call.create(path, b"")
     return _OK
 
@@ -119,9 +121,7 @@ def _rm(call: Call) -> bytes:
 
 
 def _get_perms(call: Call) -> bytes:
-    special = call.dialect.special_perms and call.message.payload.startswith(b"@")
-    path = call.absolute(call.one_string()) if special else call.one_path()
-    node = call.node(path, Access.READ)
+    node = call.node(call.one_path(), Access.READ)
     return "".join(f"{format_permission(entry)}\0" for entry in node.permissions).encode()
 
 
@@ -138,7 +138,7 @@ def _set_perms(call: Call) -> bytes:
         raise call.failed("EINVAL")
     if permissions[0].access & Access.IGNORED:
         raise Refusal("ENOENT")
-    if strings[0].startswith(b"@"):
+    if strings[0].startswith(b"@") and not call.dialect.special_nodes:
         return _set_special_perms(call, strings[0], permissions)
     path = call.path(strings[0])
     node = call.node(path, Access.WRITE | Access.OWNER)
@@ -177,7 +177,7 @@ def _set_special_perms(call: Call, raw: bytes, permissions: Permissions) -> byte
 
 
 def _watch(call: Call) -> bytes:
-    strings = call.strings()
+    strings = _watch_strings(call)
     depth = None
     if call.dialect.watch_depth and len(strings) == 3:
         depth = number(strings.pop(), signed=True)
@@ -186,12 +186,7 @@ def _watch(call: Call) -> bytes:
     if len(strings) != 2:
         raise Refusal("EINVAL")
     raw, token = strings
-    if not raw.startswith(b"@"):
-        path = call.path(raw)
-    elif len(raw) <= XENSTORE_REL_PATH_MAX:
-        path = call.absolute(raw)
-    else:
-        raise call.failed("EINVAL")
+    path = call.special(raw) if raw.startswith(b"@") else call.path(raw)
     call.met("")
     connection, quotas = call.connection, call.dialect.quotas
     if any(watch.path == path and watch.token == token for watch in connection.watches):
@@ -208,7 +203,7 @@ def _watch(call: Call) -> bytes:
 
 
 def _unwatch(call: Call) -> bytes:
-    strings = call.strings()
+    strings = _watch_strings(call)
     if len(strings) != 2:
         raise Refusal("EINVAL")
     path = call.absolute(strings[0])
@@ -218,6 +213,12 @@ def _unwatch(call: Call) -> bytes:
         raise Refusal("ENOENT")
     call.connection = msgspec.structs.replace(call.connection, watches=left)
     return _OK
+
+
+def _watch_strings(call: Call) -> list[bytes]:
+    if not call.dialect.watch_junk and not call.message.payload.endswith(b"\0"):
+        raise Refusal("EINVAL")
+    return call.strings()
 
 
 def _reset_watches(call: Call) -> bytes:
@@ -248,7 +249,9 @@ def _transaction_start(call: Call) -> bytes:
 
 
 def _transaction_end(call: Call) -> bytes:
-    verdict = call.one_string()
+    verdict = call.message.payload.partition(b"\0")[0]
+    if not call.dialect.end_junk:
+        verdict = call.one_string()
     if verdict not in (b"T", b"F"):
         raise Refusal("EINVAL")
     ended = call.leave_transaction()

@@ -54,7 +54,8 @@ def handle(
     except Refusal as refusal:
         kind, payload = XsdSockmsgType.XS_ERROR, refusal.error.encode() + b"\0"
     _log(call, kind, payload)
-    reply = Message(kind, message.req_id, message.tx_id, payload)
+    aside = message.type in NO_TRANSACTION and not dialect.watch_tx_id
+    reply = Message(kind, message.req_id, 0 if aside else message.tx_id, payload)
     outgoing = [
         *(Outgoing(*event) for event in call.before),
         Outgoing(key, reply),
