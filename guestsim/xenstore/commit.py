@@ -50,6 +50,8 @@ def commit(call: Call, ended: Transaction, handlers: Handlers) -> None:
         if done is None:
             raise Refusal("EAGAIN")
         call.store = done.view
+        # `do_transaction_end` tells of them, and only then there is a reply to send.
+        call.events = call.before
         for kind, path in done.writes:
             call.tell_logged(kind, path, ended.base, done.view)
 

@@ -47,7 +47,7 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     transaction_first: bool = False
     """The tx_id is looked up even for a request that is refused for its type."""
     events_first: bool = True
-    """A change's events go out before the reply to it."""
+    """A change's events go out before the reply to it. (Those of a commit always do.)"""
     events_by_path: bool = False
     """A client's events for one change come in the order of the watched paths, from the root down
     and the newest watch first; not in the order of registration. A removal is told for the node

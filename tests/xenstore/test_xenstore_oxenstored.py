@@ -82,6 +82,13 @@ SESSIONS: dict[str, list[tuple[Said, list[Said]]]] = {
         ((WATCH, b"@other\0t\0", 0), [(WATCH, b"OK\0", 0), (EVENT, b"@other\0t\0", 0)]),
         ((READ, b"@" + b"x" * 2048 + b"\0", 0), [(ERROR, b"EINVAL\0", 0)]),
     ],
+    "events come behind the reply, but before that to the end of a transaction": [
+        ((START, b"\0", 0), [(START, b"1\0", 0)]),
+        ((WATCH, b"data/p/n\0t\0", 0), [(WATCH, b"OK\0", 0), (EVENT, b"data/p/n\0t\0", 0)]),
+        ((WRITE, b"data/p/n\0w", 1), [(WRITE, b"OK\0", 1)]),
+        ((END, b"T\0", 1), [(EVENT, b"data/p/n\0t\0", 0), (END, b"OK\0", 1)]),
+        ((WRITE, b"data/p/n\0v", 0), [(WRITE, b"OK\0", 0), (EVENT, b"data/p/n\0t\0", 0)]),
+    ],
 }
 
 
