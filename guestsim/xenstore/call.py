@@ -12,7 +12,7 @@ from guestsim.xenstore.events import Event, Listener, change_events, removal_eve
 from guestsim.xenstore.frozen import FrozenMap
 from guestsim.xenstore.message import Message
 from guestsim.xenstore.path import ROOT, parent
-from guestsim.xenstore.permission import Permission, Permissions
+from guestsim.xenstore.permission import Access, Permission, Permissions
 from guestsim.xenstore.state import Connection, Domain, ServerState
 from guestsim.xenstore.store import Node, Store
 from guestsim.xenstore.torn import Torn
@@ -103,6 +103,13 @@ class Call(Asking):
             raise Refusal("ENOENT")
         return node
 
+    def read(self, path: str) -> Node:
+        """The node at `path`, of which the client is told; ENOENT or EACCES."""
+        node = self.node(path, Access.READ)
+        if isinstance(self.transaction, Logged):
+            self.transaction = self.transaction.read(path)
+        return node
+
     # Changes of the store. `find` has been asked for the node before.
 
     def write(self, path: str, node: Node, *, old: Permissions | None = None) -> None:
@@ -111,7 +118,11 @@ class Call(Asking):
         self._check_record(node, node.listed)
         before = self.store
         self.store = before.put(path, node)
-        self.wrote(path)
+        if not self.dialect.replays or old is not None or before.get(path) != node:
+            self.wrote(path)
+        elif path != ROOT:
+            # To write the same value leaves the node, and makes a new one above (`set_value`).
+            self.wrote(parent(path))
         self._tell(path, before, old)
 
     def create(self, path: str, value: bytes) -> None:
@@ -133,10 +144,11 @@ class Call(Asking):
         steps = [path]
         for _ in missing:
             steps.append(parent(steps[-1]))
-        self.wrote(steps.pop())
+        nearest = steps.pop()
+        self.wrote(nearest)
         for step in reversed(steps):
             self.wrote(step, made=True)
-        self._tell(path, before)
+        self._tell(path, before, low=nearest)
 
     def touch_root(self) -> None:
         """What oxenstored makes of MKDIR `/`: nothing changes, and the watchers are told."""
@@ -167,7 +179,7 @@ class Call(Asking):
         before = self.tree
         if self.dialect.replays:
             self.store = before.remove(path)
-            self._tell(path, before)
+            self._tell(path, before, low=above)
             return
         # While the nodes' permissions can still be seen.
         for step, _ in before.walk(path):
@@ -285,6 +297,9 @@ class Call(Asking):
             self.transaction = msgspec.structs.replace(
                 transaction, touched=transaction.touched.set(path, touch), made=known
             )
+        elif path not in transaction.changed:
+            changed = tuple(sorted((*transaction.changed, path)))
+            self.transaction = msgspec.structs.replace(transaction, changed=changed)
 
     # Events.
 
@@ -299,9 +314,11 @@ class Call(Asking):
         old: Permissions | None = None,
         *,
         exact: bool = False,
+        low: str | None = None,
     ) -> None:
         """Tell the watchers of `path`, or remember to when the transaction is committed. `before`:
-        the store as it was, which only oxenstored asks for."""
+        the store as it was, which only oxenstored asks for; `low`: the node at or below which all
+        is that has changed, if not `path`."""
         transaction = self.transaction
         if isinstance(transaction, Tracked):
             touch = transaction.touched[path]
@@ -310,9 +327,7 @@ class Call(Asking):
             return
         kind = self.message.type
         if isinstance(transaction, Logged):
-            self.transaction = msgspec.structs.replace(
-                transaction, writes=(*transaction.writes, (kind, path))
-            )
+            self.transaction = transaction.wrote(kind, path, path if low is None else low)
         elif self.dialect.replays:
             assert isinstance(before, Store)
             self.tell_logged(kind, path, before, self.tree)
@@ -382,6 +397,8 @@ class Call(Asking):
             for number, transaction in client.transactions.items():
                 if isinstance(transaction, Tracked):
                     opened = opened.set(number, transaction.after(store, self._written))
+                else:
+                    opened = opened.set(number, transaction.after(self._written))
             client = msgspec.structs.replace(client, transactions=opened)
             connections = connections.set(key, client)
         return connections

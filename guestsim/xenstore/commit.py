@@ -1,9 +1,10 @@
 """The end of a transaction.
 
 Source: `do_transaction_end` and `finalize_transaction` of tools/xenstored/transaction.c;
-`transaction_replay` of tools/ocaml/xenstored/process.ml. Before it replays, oxenstored tries to put
-the smallest subtree that holds all that the transaction touched into the store
-(`Transaction.commit`); where that succeeds, a replay would have given the same.
+`transaction_replay` of tools/ocaml/xenstored/process.ml, `commit` and `test_coalesce` of
+transaction.ml beside it. Before it replays, oxenstored tries to put the smallest subtree that holds
+all that the transaction changed into the store. That can succeed where a replay would not: what was
+asked for and not found is not counted, and what cannot be replayed does not matter.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from guestsim.xenstore.asking import Refusal
 from guestsim.xenstore.call import Call
 from guestsim.xenstore.events import Listener, change_events
 from guestsim.xenstore.message import Message
+from guestsim.xenstore.path import ROOT, is_below, parent
+from guestsim.xenstore.store import Store
 from guestsim.xenstore.transaction import Logged, Touch, Tracked, Transaction
 
 __all__ = ["REPLAYED", "Handlers", "commit"]
@@ -46,14 +49,19 @@ def commit(call: Call, ended: Transaction, handlers: Handlers) -> None:
     if isinstance(ended, Tracked):
         _commit(call, ended)
     elif ended.writes:
-        done = ended if call.tree is ended.base else _replay(call, ended, handlers)
-        if done is None:
-            raise Refusal("EAGAIN")
-        call.store = done.view
+        store, changed = _coalesced(call.tree, ended), ended.changed
+        if store is None:
+            done = _replay(call, ended, handlers)
+            if done is None:
+                raise Refusal("EAGAIN")
+            store, changed = done.view, done.changed
+        call.store = store
+        for path in changed:
+            call.wrote(path)
         # `do_transaction_end` tells of them, and only then there is a reply to send.
         call.events = call.before
-        for kind, path in done.writes:
-            call.tell_logged(kind, path, ended.base, done.view)
+        for kind, path in ended.writes:
+            call.tell_logged(kind, path, ended.base, ended.view)
 
 
 def _commit(call: Call, ended: Tracked) -> None:
@@ -99,9 +107,42 @@ def _check_nodes(call: Call, ended: Tracked) -> None:
         raise Refusal(quotas.nodes_error)
 
 
+def _coalesced(store: Store, ended: Logged) -> Store | None:
+    """The store with the transaction's own subtree in it; None if that must not be."""
+    if not ended.outside:
+        return ended.view
+    low = ended.write_low
+    assert low is not None
+    if not _is_as_it_was(low, store, ended):
+        return None
+    if ended.read_low is not None and not _is_as_it_was(ended.read_low, store, ended):
+        return None
+    node = ended.view.get(low)
+    return store if node is None else store.put(low, node)
+
+
+def _is_as_it_was(path: str, store: Store, ended: Logged) -> bool:
+    """Whether nobody has made a new node at `path` or below since the transaction's start, nor
+    changed the permissions of one above it."""
+    missing, missing_then = len(store.reach(path)[1]), len(ended.base.reach(path)[1])
+    if missing or missing_then:
+        return missing == missing_then == 1
+    if path == ROOT or any(is_below(other, path) for other in ended.outside):
+        return False
+    while path != ROOT:
+        path = parent(path)
+        old, new = ended.base.get(path), store.get(path)
+        if old is None or new is None or old.permissions != new.permissions:
+            return False
+    return True
+
+
 def _replay(call: Call, ended: Logged, handlers: Handlers) -> Logged | None:
     """The transaction, done again on the store as it is now; None if one of its requests would be
     answered in another way."""
+    # It is a transaction of its own, and takes the client's next id.
+    following = (call.connection.next_transaction + 1) & 0xFFFFFFFF
+    call.connection = msgspec.structs.replace(call.connection, next_transaction=following)
     again = Logged(call.tree, call.tree)
     for step in ended.steps:
         trial = call.again(Message(step.kind, 0, call.message.tx_id, step.payload), again)

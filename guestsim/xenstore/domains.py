@@ -56,6 +56,10 @@ def _release(call: Call) -> bytes:
         call.connections = call.connections.without(key)
     _remove_owned(call, domid)
     _ignore_entries(call, domid)
+    if call.dialect.replays:
+        # Store.reset_permissions makes every node anew.
+        for path, _ in call.tree.descend():
+            call.wrote(path)
     call.tell_special("@releaseDomain", domid)
     return _OK
 

@@ -41,11 +41,11 @@ _OK = b"OK\0"
 
 
 def _read(call: Call) -> bytes:
-    return call.node(call.one_path(), Access.READ).value
+    return call.read(call.one_path()).value
 
 
 def _directory(call: Call) -> bytes:
-    return _children(call, call.node(call.one_path(), Access.READ))
+    return _children(call, call.read(call.one_path()))
 
 
 def _children(call: Call, node: Node) -> bytes:
@@ -121,7 +121,7 @@ def _rm(call: Call) -> bytes:
 
 
 def _get_perms(call: Call) -> bytes:
-    node = call.node(call.one_path(), Access.READ)
+    node = call.read(call.one_path())
     return "".join(f"{format_permission(entry)}\0" for entry in node.permissions).encode()
 
 

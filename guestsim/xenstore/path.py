@@ -7,6 +7,7 @@ tools/xenstored/core.c; `path_validate` of tools/ocaml/xenstored/utils.ml.
 from __future__ import annotations
 
 import re
+from itertools import takewhile
 
 from guestsim.abi.xs_wire import XENSTORE_REL_PATH_MAX
 
@@ -14,6 +15,7 @@ __all__ = [
     "ROOT",
     "absolute",
     "canonical",
+    "common",
     "domain_path",
     "is_below",
     "is_relative",
@@ -71,6 +73,12 @@ def names(path: str) -> list[str]:
 def parent(path: str) -> str:
     """The path one level up; of the root and of a special name, the root."""
     return path.rpartition("/")[0] or ROOT
+
+
+def common(path: str, other: str) -> str:
+    """The deepest path that both are at or below."""
+    pairs = zip(names(path), names(other), strict=False)
+    return "/".join(step for step, _ in takewhile(lambda pair: pair[0] == pair[1], pairs)) or ROOT
 
 
 def join(path: str, name: str) -> str:

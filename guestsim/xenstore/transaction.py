@@ -8,8 +8,10 @@ open transaction. One that has touched a changed node cannot be committed any mo
 other one moves along: its view is kept what the store would be if it were committed now, so a
 commit costs nothing.
 
-oxenstored (tools/ocaml/xenstored/transaction.ml, process.ml) copies the store at the start, and
-replays the requests on a commit if the store has changed. `Logged` has what that takes.
+oxenstored (tools/ocaml/xenstored/transaction.ml, process.ml) copies the store at the start. On a
+commit, if the store has changed, it puts the smallest subtree with all that it has changed into the
+store, if that and the one with all that it has read are the very nodes that they were; else it
+replays the requests. `Logged` has what that takes.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from typing import NamedTuple
 import msgspec
 
 from guestsim.xenstore.frozen import FrozenMap
+from guestsim.xenstore.path import common
 from guestsim.xenstore.permission import Permissions
 from guestsim.xenstore.store import EMPTY, Node, Store
 from guestsim.xenstore.torn import Copies, copies
@@ -82,6 +85,30 @@ class Logged(msgspec.Struct, frozen=True):
     steps: tuple[Step, ...] = ()
     writes: tuple[tuple[int, str], ...] = ()
     """Type and path of each request that changed something."""
+    read_low: str | None = None
+    """`read_lowpath`: all that it has read is at or below this node."""
+    write_low: str | None = None
+    """`write_lowpath`: and all that it has changed."""
+    changed: tuple[str, ...] = ()
+    """Nodes of which the commit makes new ones, sorted."""
+    outside: tuple[str, ...] = ()
+    """Nodes of which others have made new ones since the start, sorted."""
+
+    def read(self, path: str) -> Logged:
+        """After the node at `path` was read."""
+        low = path if self.read_low is None else common(path, self.read_low)
+        return msgspec.structs.replace(self, read_low=low)
+
+    def wrote(self, kind: int, path: str, low: str) -> Logged:
+        """After a request of that type for `path`, which changed nothing outside of `low`."""
+        if self.write_low is not None:
+            low = common(low, self.write_low)
+        return msgspec.structs.replace(self, writes=(*self.writes, (kind, path)), write_low=low)
+
+    def after(self, changes: Mapping[str, bool]) -> Logged:
+        """The same after another's changes."""
+        outside = tuple(sorted({*self.outside, *changes}))
+        return msgspec.structs.replace(self, outside=outside)
 
 
 Transaction = Tracked | Logged

@@ -34,6 +34,8 @@ class Open:
     """In OCaml: the store as the transaction sees it."""
     steps: list[tuple[T, str, bytes, bytes]] = field(default_factory=list)
     wrote: bool = False
+    low: dict[bool, str] = field(default_factory=dict)
+    """The deepest node that has all below it that was read (False), and written (True)."""
     base: dict[str, Record] = field(default_factory=dict)
 
 
@@ -140,7 +142,7 @@ class NaiveServer:
         if value == b"F\0":
             return b"OK\0"
         if self.replays:
-            return self.replay(found)
+            return self.replay(key, found)
         if self.stale(found):
             return b"EAGAIN\0"
         for path, record in found.mine.items():
@@ -157,18 +159,42 @@ class NaiveServer:
                 self.fire(path, exact=found.fires[path])
         return b"OK\0"
 
-    def replay(self, found: Open) -> bytes:
+    def replay(self, key: int, found: Open) -> bytes:
         if not found.wrote:
             return b"OK\0"
+        if self.same(found, "/"):
+            self.nodes = found.copied
+            return b"OK\0"
+        if all(self.same(found, low) for low in found.low.values()):
+            low = found.low[True]
+            self.nodes = {p: r for p, r in self.nodes.items() if not below(p, low)}
+            self.nodes |= {p: r for p, r in found.copied.items() if below(p, low)}
+            return b"OK\0"
+        self.next[key] += 1
         before = copy.deepcopy(self.nodes)
         for kind, path, value, expected in found.steps:
             busy = kind is T.XS_TRANSACTION_START
-            if busy and plain(before) == plain(found.base):
-                continue
             if busy or self.do(kind, path, value) != expected:
                 self.nodes = before
                 return b"EAGAIN\0"
         return b"OK\0"
+
+    def same(self, found: Open, path: str) -> bool:
+        """Whether the node and all below it are the very ones of the transaction's start."""
+        then, now = (
+            {p: r.generation for p, r in nodes.items() if below(p, path)}
+            for nodes in (found.base, self.nodes)
+        )
+        if not then and not now:
+            return above(path) in found.base and above(path) in self.nodes
+        return then == now
+
+    def lower(self, path: str, *, writing: bool) -> None:
+        if self.inside is not None:
+            low = self.inside.low.setdefault(writing, path)
+            while not below(path, low):
+                low = above(low)
+            self.inside.low[writing] = low
 
     def do(self, kind: T, path: str, value: bytes) -> bytes:
         node = self.get(path)
@@ -179,6 +205,12 @@ class NaiveServer:
                 step = above(step)
                 if self.get(step) is not None:
                     break
+            if kind in (T.XS_WRITE, T.XS_MKDIR):
+                self.lower(step, writing=True)
+        elif kind in (T.XS_READ, T.XS_DIRECTORY):
+            self.lower(path, writing=False)
+        elif kind in (T.XS_WRITE, T.XS_RM):
+            self.lower(path if kind is T.XS_WRITE else above(path), writing=True)
         if kind is T.XS_READ:
             return b"ENOENT\0" if node is None else node.value
         if kind is T.XS_DIRECTORY:
@@ -190,6 +222,10 @@ class NaiveServer:
             return self.remove(path, node)
         if node is None:
             self.create(path, value)
+        elif kind is T.XS_WRITE and value == node.value and self.replays:
+            parent = self.get(above(path))
+            assert parent is not None
+            self.put(above(path), Record(parent.value, parent.children))
         elif kind is T.XS_WRITE:
             self.put(path, Record(value, list(node.children)))
         if node is None or kind is T.XS_WRITE:
@@ -255,8 +291,3 @@ class NaiveServer:
         for key, watched in self.watches:
             if path == watched or (not exact and below(path, watched)):
                 self.fired.append((key, path))
-
-
-def plain(nodes: dict[str, Record]) -> dict[str, tuple[bytes, list[str]]]:
-    """What a client can see of each node."""
-    return {path: (record.value, record.children) for path, record in nodes.items()}

@@ -200,6 +200,7 @@ def test_oxenstored_replays_a_refusal_for_a_quota() -> None:
     s.ask(T.XS_WRITE, b"data/x\0v", tx_id=1)
     # Now there would be room, so the answer would be another one.
     s.ask(T.XS_RM, HERE + b"data/f0\0", key=TOOLS)
+    s.ask(T.XS_WRITE, HERE + b"data/x\0theirs", key=TOOLS)
     assert s.error(T.XS_TRANSACTION_END, b"T\0", tx_id=1) == "EAGAIN"
 
 
