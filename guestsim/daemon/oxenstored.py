@@ -25,6 +25,8 @@ pass that is under way may still write). A failed check of the reply ring is an 
 the main loop catches: a message taken from the queue is lost, and the daemon goes on.
 
 A header that announces more than 4096 bytes is taken to announce 4096 (partial.ml, `of_string`).
+One that announces none is not looked at before the next input, which finds nothing to read, leaves
+the ring alone, and answers (xb.ml, `input`).
 
 Simplified: the second half of a reply that goes over the ring's end is copied by the C library,
 whose pieces depend on the processor; here they are those of the first half. The limits on replies
@@ -226,7 +228,9 @@ class RingDaemon:
         return self._credited(state, 1, Phase.INPUT)
 
     def _input(self, state: State) -> Steps:
-        """`do_input`, down to one `ml_interface_read`."""
+        """`do_input`, down to one `ml_interface_read`; none if nothing is missing."""
+        if not _wanted(state.received):
+            return self._answered(_with(state, phase=Phase.OUTPUT))
         cons = yield self._read_cons
         prod = yield self._read_prod
         if (yield self._read_connection) != ConnectionState.XENSTORE_CONNECTED:
@@ -248,7 +252,10 @@ class RingDaemon:
         cons = yield self._read_again
         yield store(Interface.REQ_CONS, cons + length, self._read, request_note(received))
         yield self._read_notify
-        return self._received(_with(state, phase=Phase.OUTPUT, again=True), received)
+        state = _with(state, phase=Phase.OUTPUT, again=True, received=received)
+        # What a header has behind it is asked at the next input, be it nothing.
+        whole = len(received) > XSD_HEADER_SIZE and not _wanted(received)
+        return self._answered(state) if whole else state
 
     def _copy_in(self, start: int, length: int) -> Generator[Op, int, bytes]:
         first = XENSTORE_RING_SIZE - start
@@ -258,10 +265,9 @@ class RingDaemon:
         rest = yield from copy_in(Interface.REQ, length - first, first, self._read)
         return data + rest
 
-    def _received(self, state: State, received: bytes) -> State:
-        """Answer the request, if it is whole now."""
-        if _wanted(received):
-            return _with(state, received=received)
+    def _answered(self, state: State) -> State:
+        """Answer the request, which is whole."""
+        received = state.received
         fields = [int.from_bytes(received[at : at + 4], "little") for at in (0, 4, 8)]
         message = Message(fields[0], fields[1], fields[2], received[XSD_HEADER_SIZE:])
         domid = self._config.domid

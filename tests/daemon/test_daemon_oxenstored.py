@@ -112,7 +112,36 @@ def test_a_write_goes_over_the_rings_end() -> None:
     assert guest.take() == Message(T.XS_READ, 7, 0, b"12345").encode()
 
 
-def test_a_zero_length_request_is_answered_at_once() -> None:
+def test_a_request_of_length_zero_is_answered_at_the_next_input() -> None:
+    made, guest = link()
+    guest.send(Message(T.XS_CONTROL, 7, 0, b"").encode())
+    assert words(made.run()) == [
+        "poll",
+        *read("R8 req+0", "R8 req+8", "R8 req+8"),
+        "poll(0)",
+        # This input reads nothing, and nobody looks at the ring in between.
+        *written("W8 rsp+0", "W8 rsp+11", "W8 rsp+8"),
+        "poll(0)",
+        *IDLE,
+    ]
+    assert guest.take() == Message(T.XS_CONTROL, 7, 0, b"OK\0").encode()
+
+
+def test_a_close_drops_a_header_that_announced_nothing() -> None:
+    made, guest = link()
+    guest.send(Message(T.XS_CONTROL, 7, 0, b"").encode())
+    made.run_until(Kind.WAIT, 0x2000)
+    made.step()
+    made.run_until(Kind.WAIT, 0x2000)
+    guest.set_index(Interface.CONNECTION, 1)
+    made.run()
+    # It was answered without a look at `connection`; the reply meets the close.
+    assert guest.index(Interface.CONNECTION) == 0
+    assert guest.receive() == ()
+    assert guest.ask(T.XS_READ, b"abcde\0") == (Message(T.XS_READ, 7, 0, b"12345"),)
+
+
+def test_a_ring_of_zeroes_is_answered() -> None:
     _, guest = link()
     guest.set_index(Interface.REQ_PROD, 32)
     guest.notify()
