@@ -57,6 +57,9 @@ void xenbus_abandon(uint32_t req_id);
 /* Put the first half of a request on the ring, and no more. */
 void xenbus_send_half(enum xsd_sockmsg_type type, uint32_t tx_id, struct slice payload);
 
+/* Put these bytes on the ring, whatever they are. From then on a reply to nobody is dropped. */
+void xenbus_send_raw(struct slice bytes);
+
 /* Wait for the answer to `req_id`, which asked for `type`. */
 struct xenbus_reply xenbus_receive(uint32_t req_id, enum xsd_sockmsg_type type);
 

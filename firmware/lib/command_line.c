@@ -55,16 +55,39 @@ static bool take_char(struct slice *rest, char c)
     return true;
 }
 
+struct slice take_word(struct slice *rest)
+{
+    struct slice word = take_until(rest, " ");
+
+    take_char(rest, ' ');
+    return word;
+}
+
+/* After "tx": an id, or the name of a transaction, which begins with a letter. */
+static void parse_tx(struct request *request, struct slice *rest)
+{
+    struct slice id;
+    bool understood;
+
+    understood = take_char(rest, ' ');
+    id = take_word(rest);
+    if (id.len > 0 && id.start[0] >= 'a' && id.start[0] <= 'z')
+        request->tx_name = id;
+    else
+        request->has_tx_id = parse_number(id, &request->tx_id);
+    command_line_require(request,
+                         understood && rest->len > 0 &&
+                             (request->has_tx_id || request->tx_name.len > 0),
+                         "tx needs a number or a name, and a request");
+}
+
 static void parse(struct request *request)
 {
     struct slice rest = request->line;
 
     request->verb = take_until(&rest, " !=");
     if (slice_equal(request->verb, slice_of("tx"))) {
-        request->has_tx_id = take_char(&rest, ' ') &&
-                             parse_number(take_until(&rest, " "), &request->tx_id) &&
-                             take_char(&rest, ' ');
-        command_line_require(request, request->has_tx_id, "tx needs a number and a request");
+        parse_tx(request, &rest);
         request->verb = take_until(&rest, " !=");
     }
     if (take_char(&rest, ' ')) {

@@ -1,6 +1,7 @@
 """A list of requests as the built-in images carry it out: what they would give up at is refused.
 
-Source: `firmware/lib/requests.c` and `firmware/lib/xenbus.c`, whose limits these are.
+Source: `watches.c`, `transactions.c` and `xenbus.c` in `firmware/lib`, whose limits these are.
+Those of watches and transactions are above the quotas of all daemons: the daemon refuses first.
 """
 
 from __future__ import annotations
@@ -10,14 +11,23 @@ from typing import Final
 
 from guestsim.abi.xs_wire import XENSTORE_PAYLOAD_MAX
 from guestsim.errors import InputError
+from guestsim.scenario.escapes import spelled_bytes
 from guestsim.scenario.grammar import Request, parse_request
 from guestsim.scenario.problem import Problem
 from guestsim.trace.spelling import hint
 from guestsim.trace.text import quoted
 
-__all__ = ["IN_FLIGHT_MAX", "WATCHES_MAX", "RequestList", "check_requests"]
+__all__ = [
+    "IN_FLIGHT_MAX",
+    "TRANSACTIONS_MAX",
+    "WATCHES_MAX",
+    "RequestList",
+    "check_depths",
+    "check_requests",
+]
 
-WATCHES_MAX: Final = 32
+WATCHES_MAX: Final = 160
+TRANSACTIONS_MAX: Final = 16
 IN_FLIGHT_MAX: Final = 64
 
 _TWICE_THE_KEY: Final = ("watch", "unwatch")
@@ -40,11 +50,25 @@ def check_requests(image: str | None, lines: Sequence[str]) -> None:
                 raise Problem((at,), str(error)) from None
 
 
+def check_depths(lines: Sequence[str]) -> None:
+    """For a daemon that offers no depths, whatever the image: a Problem, whose key is the line's
+    number, where a watch with one is expected to be set."""
+    for at, line in enumerate(lines):
+        request = parse_request(line)
+        if request.depth is not None and request.error is None:
+            raise Problem(
+                (at,),
+                'the daemon does not offer depths: "watch-depth" in daemon.features does, and '
+                "where it is not, the answer is an error",
+            )
+
+
 class RequestList:
     """The requests of one stage, taken line by line."""
 
     def __init__(self) -> None:
-        self._watched: dict[str, None] = {}
+        self._watched: dict[tuple[str, bytes], None] = {}
+        self._named: dict[str, None] = {}
         self._in_flight = 0
         self._open = False
         self._half_sent = False
@@ -55,25 +79,23 @@ class RequestList:
         if self._half_sent:
             raise InputError('nothing can be sent after "partial": its other half never comes')
         self._check_size(request)
+        if request.tx_name is not None and request.tx_name not in self._named:
+            near = hint(request.tx_name, self._named)
+            raise InputError(f"no transaction {quoted(request.tx_name)} is open here{near}")
         match request.verb:
             case "watch":
                 self._watch(request)
             case "event":
                 self._event(request)
             case "transaction":
-                if self._open:
-                    raise InputError(
-                        "a transaction is open already: the images keep one; end it by commit or "
-                        "abort, or name others by tx ID"
-                    )
-                self._open = request.error is None
+                self._begin(request)
             case "commit" | "abort":
                 self._end(request)
             case "send":
                 self._send()
             case "partial":
                 self._half_sent = True
-        if request.verb not in ("send", "partial", "event"):
+        if request.verb not in ("send", "raw", "partial", "event"):
             # Replies come in order: with this one, all earlier ones are there.
             self._in_flight = 0
         return request
@@ -81,17 +103,49 @@ class RequestList:
     def _watch(self, request: Request) -> None:
         if request.error is not None:
             return
-        self._watched[request.key or ""] = None
+        self._watched[_watch_of(request)] = None
         if len(self._watched) > WATCHES_MAX:
             raise InputError(f"the images keep at most {WATCHES_MAX} watches (WATCHES_MAX)")
 
     def _event(self, request: Request) -> None:
-        key = request.key or ""
-        if key not in self._watched:
-            near = hint(key, self._watched)
-            raise InputError(f"no watch on {quoted(key)} before it, so its event never comes{near}")
+        path, token = wanted = _watch_of(request)
+        if wanted not in self._watched:
+            what = quoted(path)
+            if any(other == path for other, _ in self._watched):
+                what += f" with the token {quoted(request.token or path)}"
+            near = hint(path, [other for other, _ in self._watched if other != path])
+            raise InputError(f"no watch on {what} before it, so its event never comes{near}")
+        for other, its in self._watched:
+            if its == token and other != path and (_above(other, path) or _above(path, other)):
+                raise InputError(
+                    f"the watches on {quoted(path)} and {quoted(other)} have the same token: "
+                    "their events cannot be told apart"
+                )
+
+    def _begin(self, request: Request) -> None:
+        name = request.key
+        if name is None:
+            if self._open:
+                raise InputError(
+                    "a transaction is open already: the images keep one without a name; end it by "
+                    "commit or abort, or give names"
+                )
+            self._open = request.error is None
+            return
+        if name in self._named:
+            raise InputError(f"a transaction {quoted(name)} is open already")
+        if request.error is None:
+            self._named[name] = None
+        if len(self._named) > TRANSACTIONS_MAX:
+            raise InputError(
+                f"the images keep at most {TRANSACTIONS_MAX} transactions with names "
+                "(TRANSACTIONS_MAX)"
+            )
 
     def _end(self, request: Request) -> None:
+        if request.tx_name is not None:
+            del self._named[request.tx_name]
+            return
         if request.tx is None and not self._open:
             raise InputError('no transaction is open here; "transaction" begins one')
         if request.tx == 0:
@@ -109,10 +163,20 @@ class RequestList:
 
     @staticmethod
     def _check_size(request: Request) -> None:
-        if request.verb in _TWICE_THE_KEY:
+        if request.verb in _TWICE_THE_KEY and request.token is None:
             size = 2 * (len(request.key or "") + 1)
             if size > XENSTORE_PAYLOAD_MAX:
                 raise InputError(
                     f"a payload has at most {XENSTORE_PAYLOAD_MAX} bytes; this one has its key "
                     f"twice, as path and as token: {size}"
                 )
+
+
+def _watch_of(request: Request) -> tuple[str, bytes]:
+    """What makes a watch: its path and its token."""
+    path = request.key or ""
+    return path, spelled_bytes(path if request.token is None else request.token)
+
+
+def _above(path: str, below: str) -> bool:
+    return (path == "/" and below.startswith("/")) or below.startswith(f"{path}/")

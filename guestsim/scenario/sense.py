@@ -41,7 +41,7 @@ from guestsim.scenario.platform import (
     parse_xen,
 )
 from guestsim.scenario.problem import Key, Problem
-from guestsim.scenario.requests import check_requests
+from guestsim.scenario.requests import check_depths, check_requests
 from guestsim.trace.daemons import DaemonModel
 from guestsim.trace.events import parse_event
 from guestsim.trace.memory_model import MemoryModel
@@ -76,7 +76,7 @@ def check_sense(scenario: Scenario, given: dict[str, Any]) -> None:
     """Raise a Problem for the first thing that makes no sense. `given` is the decoded TOML."""
     check_line(scenario.title, ("title",))
     _check_tags(scenario.tags)
-    _check_boot(scenario.boot)
+    _check_boot(scenario.boot, scenario.daemon)
     _check_platform(scenario.platform)
     _check_store(scenario.store)
     _check_options(given)
@@ -113,7 +113,7 @@ def _check_tags(tags: tuple[str, ...]) -> None:
             raise Problem(("tags", index), f"{quoted(tag)} stands here twice")
 
 
-def _check_boot(boot: Boot) -> None:
+def _check_boot(boot: Boot, daemon: Daemon) -> None:
     if not boot.chain:
         raise Problem(("boot", "chain"), "missing; name at least one image")
     for index, (entry, stage) in enumerate(zip(boot.chain, boot.stages, strict=True)):
@@ -122,6 +122,8 @@ def _check_boot(boot: Boot) -> None:
         lines = stage.requests or ()
         try:
             check_requests(None if stage.is_path else stage.image, lines)
+            if feature_bit(Feature.WATCH_DEPTH) not in map(feature_bit, daemon.features or ()):
+                check_depths(lines)
         except Problem as problem:
             raise Problem((*key, "requests", *problem.key), problem.message) from None
 

@@ -170,10 +170,16 @@ def device(line: str) -> str:
         (chain('"./a\\u0000b"'), 'boot.chain[0]: "./a\\u0000b" has characters that do not print'),
         # Requests.
         (request("raed k"), 'boot.chain[0].requests[1]: "raed" is not one of read, write, mkdir, '
-         "rm, watch, unwatch, event, reset-watches, transaction, commit, abort, send, partial; did "
-         'you mean "read"?'),
+         "rm, directory, directory-part, get-perms, set-perms, watch, unwatch, event, "
+         "reset-watches, transaction, commit, abort, get-domain-path, message, send, raw, partial; "
+         'did you mean "read"?'),
         (request("read k\\nread l"), "boot.chain[0].requests[1]: a request is one line of text; "
          '"\\n" may not stand in it'),
+        (request("watch k " + "t" * 4094), "boot.chain[0].requests[1]: a payload has at most 4096 "
+         "bytes; with this token it has 4097"),
+        (request("tx my read k"), 'boot.chain[0].requests[1]: no transaction "my" is open here'),
+        (request("watch k t 1"), "boot.chain[0].requests[1]: the daemon does not offer depths: "
+         '"watch-depth" in daemon.features does, and where it is not, the answer is an error'),
         (request("read k!ENOENTT"), 'boot.chain[0].requests[1]: "ENOENTT" is not one of EINVAL, '
          "EACCES, EEXIST, EISDIR, ENOENT, ENOMEM, ENOSPC, EIO, ENOTEMPTY, ENOSYS, EROFS, EBUSY, "
          'EAGAIN, EISCONN, E2BIG, EPERM, EQUOTA; did you mean "ENOENT"?'),

@@ -7,9 +7,16 @@ from pathlib import Path
 
 import pytest
 
+from guestsim.daemon import oxenstored, xenstored
 from guestsim.errors import InputError
 from guestsim.scenario import load
-from guestsim.scenario.requests import IN_FLIGHT_MAX, WATCHES_MAX, RequestList
+from guestsim.scenario.requests import (
+    IN_FLIGHT_MAX,
+    TRANSACTIONS_MAX,
+    WATCHES_MAX,
+    RequestList,
+)
+from guestsim.xenstore import Dialect
 
 LIB = Path(__file__).parents[2] / "firmware" / "lib"
 
@@ -27,11 +34,20 @@ def defined(name: str, file: str) -> int:
 
 
 def test_the_limits_are_those_of_the_images() -> None:
-    assert defined("WATCHES_MAX", "requests.c") == WATCHES_MAX
+    assert defined("WATCHES_MAX", "watches.c") == WATCHES_MAX
+    assert defined("TRANSACTIONS_MAX", "transactions.c") == TRANSACTIONS_MAX
     assert defined("IN_FLIGHT_MAX", "xenbus.c") == IN_FLIGHT_MAX
 
 
+@pytest.mark.parametrize("dialect", [xenstored.DIALECT, oxenstored.DIALECT])
+def test_it_is_the_daemon_that_refuses_one_too_many(dialect: Dialect) -> None:
+    """One more than a daemon takes is expected to fail, and is not kept."""
+    assert dialect.quotas.watches <= WATCHES_MAX
+    assert dialect.quotas.transactions <= TRANSACTIONS_MAX
+
+
 WATCHES = tuple(f"watch data/{number}" for number in range(WATCHES_MAX))
+NAMED = tuple(f"transaction t{number}" for number in range(TRANSACTIONS_MAX))
 SENDS = ("send data/x",) * IN_FLIGHT_MAX
 
 
@@ -47,6 +63,15 @@ SENDS = ("send data/x",) * IN_FLIGHT_MAX
         ("watch @releaseDomain", "event @releaseDomain"),
         ("watch data", "reset-watches", "event data"),
         ("send data/x", "partial data/x"),
+        ("watch data a", "watch data b", "event data a", "event data b", "unwatch data a"),
+        ("watch data a", "watch data data", "event data"),
+        ("watch data a", r"event data \x61"),
+        ("watch data/x a", "watch data/xy a", "event data/x a"),
+        ("watch data a", "watch data/x a"),
+        (*NAMED, "transaction one-more!ENOSPC", "tx t0 commit", "transaction t0"),
+        ("transaction a", "transaction", "commit", "tx a read data/x", "tx a abort"),
+        ("transaction a", "tx a transaction!EBUSY", "tx a commit!EAGAIN"),
+        (r"raw=\x00", "read data/x"),
     ],
 )
 def test_what_makes_sense_is_taken(lines: tuple[str, ...]) -> None:
@@ -56,7 +81,18 @@ def test_what_makes_sense_is_taken(lines: tuple[str, ...]) -> None:
 @pytest.mark.parametrize(
     ("lines", "said"),
     [
-        ((*WATCHES, "watch data/more"), "at most 32 watches (WATCHES_MAX)"),
+        ((*WATCHES, "watch data/more"), "at most 160 watches (WATCHES_MAX)"),
+        ((*WATCHES, "watch data/0 other"), "at most 160 watches (WATCHES_MAX)"),
+        ((*NAMED, "transaction more"), "at most 16 transactions with names (TRANSACTIONS_MAX)"),
+        (("transaction a", "transaction a"), 'a transaction "a" is open already'),
+        (("tx a read data",), 'no transaction "a" is open here'),
+        (("transaction first", "tx fist read data"), 'did you mean "first"?'),
+        (("transaction a!ENOSPC", "tx a read data"), 'no transaction "a" is open here'),
+        (("transaction a", "tx a commit", "tx a abort"), 'no transaction "a" is open here'),
+        (("watch data a", "event data"), 'no watch on "data" with the token "data"'),
+        (("watch data a", "event data b"), 'no watch on "data" with the token "b"'),
+        (("watch data a", "watch data/x a", "event data a"), "cannot be told apart"),
+        (("watch / a", "watch /x a", "event /x a"), "cannot be told apart"),
         ((*SENDS, "send data/x"), "at most 64 requests in flight (IN_FLIGHT_MAX)"),
         (("commit",), "no transaction is open"),
         (("transaction", "commit", "abort"), "no transaction is open"),
@@ -91,6 +127,33 @@ def test_the_line_is_named(tmp_path: Path) -> None:
     path = tmp_path / "s.toml"
     path.write_text(SCENARIO % "frontend")
     with pytest.raises(InputError, match=r"s\.toml: boot\.chain\[1\]\.requests\[1\]: no transact"):
+        load(path)
+
+
+DEPTH = """title = "a depth"
+[boot]
+chain = [{ image = "%s", requests = ["read data!ENOENT", "watch data t 1%s"] }]
+[daemon]
+features = ["reconnection", %s]
+[expect]
+connected = "always"
+"""
+
+
+@pytest.mark.parametrize("image", ["frontend", "./mine.elf"])
+def test_a_depth_needs_a_daemon_that_offers_it(image: str, tmp_path: Path) -> None:
+    """By name or by number, whatever the image; where an error is expected, it needs none."""
+    path = tmp_path / "s.toml"
+    for text in (
+        DEPTH % (image, "", '"watch-depth"'),
+        DEPTH % (image, "", "2"),
+        DEPTH % (image, "!EINVAL", ""),
+    ):
+        path.write_text(text)
+        assert load(path)
+    path.write_text(DEPTH % (image, "", '"error"'))
+    said = r"s\.toml: boot\.chain\[0\]\.requests\[1\]: the daemon does not offer depths"
+    with pytest.raises(InputError, match=said):
         load(path)
 
 
