@@ -20,9 +20,13 @@ then the 15 seconds end in a pass (a spurious end); without one the time-out cha
 not modelled. More than four credits count as four, so that a guest that signals for ever does not
 make states for ever.
 
-A failed check of the request ring marks the domain bad: `error` stays 0, and no pass follows (the
-pass that is under way may still write). A failed check of the reply ring is an exception that only
-the main loop catches: a message taken from the queue is lost, and the daemon goes on.
+A failed check of the request ring marks the domain bad: `error` stays 0, and no pass follows, not
+even if the guest sets `connection` (the pass that is under way may still write). That is a ring
+given up, `refused`. Other domains are served as before; but if the last read gave something,
+`work_again` stays set, and from then on the daemon never sleeps: it calls poll(0) for ever. So it
+does when a guest zeroes the indices between its load and its store of req_cons. A failed check of
+the reply ring is an exception that only the main loop catches: a message taken from the queue is
+lost, and the daemon goes on.
 
 A header that announces more than 4096 bytes is taken to announce 4096 (partial.ml, `of_string`).
 One that announces none is not looked at before the next input, which finds nothing to read, leaves
@@ -30,9 +34,8 @@ the ring alone, and answers (xb.ml, `input`).
 
 Simplified: the second half of a reply that goes over the ring's end is copied by the C library,
 whose pieces depend on the processor; here they are those of the first half. The limits on replies
-and events that wait (1024 each) are not modelled. The upstream code leaves a closed connection's
-watches in the table that events are matched against (`Connections.t.watches`), only the
-connection's own table is cleared; here they are gone, as docs/misc/xenstore-ring.txt promises.
+and events that wait (1024 each) are not modelled, nor are the credits for conflicts between
+transactions, for want of which a domain has to wait.
 
 `DaemonConfig.mistake` makes it close the ring wrongly, in one of four ways that no release does.
 """

@@ -199,6 +199,23 @@ def test_torn_request_indices_mark_the_domain_bad() -> None:
     assert (end.site.function, end.site.file) == ("ml_interface_read", "xs_ring_stubs.c")
 
 
+def test_zeroes_between_the_load_and_the_store_of_req_cons_end_in_a_refusal() -> None:
+    made, guest = link()
+    guest.send(REQUEST)
+    made.run_until(Kind.STORE, Interface.REQ_CONS)
+    for place in (Interface.REQ_CONS, Interface.REQ_PROD):
+        guest.set_index(place, 0)
+    made.run()
+    # The store brings the old index back. The binary polls for ever then, and looks no more.
+    end = made.op.end
+    assert end is not None
+    assert end.outcome is Outcome.REFUSED
+    assert end.samples == (Sample("req_cons", 16), Sample("req_prod", 0))
+    guest.set_index(Interface.CONNECTION, 1)
+    guest.notify()
+    assert made.halted
+
+
 def test_the_pass_that_marks_the_domain_bad_still_writes() -> None:
     made, guest = link()
     guest.ask(T.XS_WATCH, b"data\0t\0")
