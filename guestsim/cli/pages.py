@@ -43,7 +43,9 @@ def page(
     paths: PathsArgument,
     to: Annotated[
         Path,
-        typer.Option("--to", metavar="FOLDER", help="Write the pages there; made if need be."),
+        typer.Option(
+            "--to", metavar="FOLDER", help="Write the pages there; made where its parent is there."
+        ),
     ],
     image: ImageOption = None,
     debug: DebugOption = None,
@@ -78,7 +80,8 @@ def page(
     if site is not None:
         scenarios, names, others, back = list(site.scenarios), site.names, site.others, BACK
     else:
-        scenarios = [scenario for file in find(paths) for scenario in load(file, max_cases)]
+        loaded = [scenario for file in find(paths) for scenario in load(file, max_cases)]
+        scenarios = list({scenario.name: scenario for scenario in loaded}.values())
         names = names_of(scenarios)
         several = len(scenarios) > 1 or any(path.is_dir() for path in paths)
         others = names_around(scenarios, names) if several else []
@@ -101,9 +104,12 @@ def page(
             shown.done(number)
             if one.verdict is Verdict.ERROR:
                 shown.complain(f"guestsim: {one.note}")
+                continue
             with shown.set_aside():
                 out.print(_line(one, to))
-    if site is not None:
+    if not any(one.file for one in pages):
+        others = []
+    elif site is not None:
         site.write_around(to, [one.file for one in pages])
     elif others:
         write_around(to, _title(paths), scenarios, pages)

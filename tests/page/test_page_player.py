@@ -146,6 +146,7 @@ def test_a_play_goes_out_as_a_link_and_as_a_schedule(name: str, opened: Open) ->
     assert read.scenario == name
     run = replay_once(read, set_up(scenario), max_ops=scenario.search.max_ops)
     assert of_run(run.events) == played
+    page.until("location.hash === guestsim.link.slice(guestsim.link.indexOf('#'))")
     fragment = page.js("location.hash")
     again = opened(html(name), "again.html")
     again.go(fragment)
@@ -317,6 +318,22 @@ def test_two_pages_move_together(opened: Open, tmp_path: Path) -> None:
     page.page.wait_for_timeout(200)
     movers = "[...new Set(guestsim.play.steps.map((step) => step.mover))]"
     assert left.evaluate(movers) == right.evaluate(movers) == [0, 1]
+    # What one cannot do, the other may: going back, each takes back its own.
+    made = "guestsim.play.steps.length"
+    stood = [(left.evaluate(made), right.evaluate(made))]
+    for actor in (0, 0, 0, 1, 1, 0, 1):
+        for frame in (left, right):
+            button = f"button.run[data-actor='{actor}']"
+            if frame.is_enabled(button):
+                frame.click(button)
+                break
+        page.page.wait_for_timeout(100)
+        stood.append((left.evaluate(made), right.evaluate(made)))
+    assert len({one - other for one, other in stood}) > 1, "they never differed"
+    for before in stood[-2::-1]:
+        right.click("#undo") if right.is_enabled("#undo") else left.click("#undo")
+        page.page.wait_for_timeout(100)
+        assert (left.evaluate(made), right.evaluate(made)) == before
 
 
 def small(name: str) -> Content:

@@ -34,6 +34,10 @@ export class Player {
     /** Events at which a turn begins, or the reader's steps. @type {Set<number>} */
     this.turns = new Set();
     this.solver = program.whole ? new Solver(program, MOST_STATES) : null;
+    /** Where the play stood before each step or run that was asked for. @type {number[]} */
+    this.marks = [];
+    /** The timer that puts the play into the address. */
+    this.linking = 0;
     /** @type {((player: Player) => void)[]} */
     this.listeners = [];
     this.circles = [new Circle("req", program), new Circle("rsp", program)];
@@ -124,18 +128,28 @@ export class Player {
    * @param {string} name @param {number} [actor] @param {number} [answer]
    */
   command(name, actor = 0, answer = 0) {
+    const before = this.play.steps.length;
     /** @type {Record<string, () => void>} */
     const known = {
       step: () => this.step(actor, answer),
       run: () => this.run(actor, answer),
-      undo: () => this.undo(),
+      undo: () => this.back(),
       redo: () => this.redo(),
       switch: () => this.toSwitch(),
       restart: () => this.restart(),
     };
     this.say("");
     known[name]?.();
+    if (name === "step" || name === "run") this.marks.push(before);
+    else if (name !== "undo") this.marks = [];
     this.show();
+  }
+
+  /** One step; beside another page, all that one press has made, as it has in the other. */
+  back() {
+    const mark = this.marks.pop();
+    if (window.parent === window || mark === undefined) this.undo();
+    else this.seek(mark);
   }
 
   /** The same, and whoever plays along is told. @type {Player["command"]} */
@@ -282,8 +296,10 @@ export class Player {
     byId("redo").disabled = byId("switch").disabled = !play.undone.length;
     const messages = messagesOf(story, 6).map(({ring, text, id}) =>
       el("li", {class: ring}, text, el("small", {}, ` id ${id}`)));
-    byId("messages").replaceChildren(...messages);
-    history.replaceState(null, "", toFragment(play) || location.pathname + location.search);
+    byId("messages").replaceChildren(...(messages.length ? messages : [el("li", {}, "none yet")]));
+    // Not at each step: a browser bears some hundred changes of an address, and then no more.
+    clearTimeout(this.linking);
+    this.linking = setTimeout(() => history.replaceState(null, "", this.link), 150);
     this.showReach();
     this.listeners.forEach((listener) => listener(this));
   }
@@ -363,10 +379,15 @@ export class Player {
     this.ask(name, mover, this.cards[mover]?.chosen ?? 0);
   }
 
+  /** The address of this page with the play in it. */
+  get link() {
+    return location.href.split("#")[0] + toFragment(this.play);
+  }
+
   /** @private */
   async copy() {
     try {
-      await navigator.clipboard.writeText(location.href);
+      await navigator.clipboard.writeText(this.link);
       this.say("the link to this play is copied");
     } catch {
       this.say("copy the address of this page: the play is in it");
