@@ -389,7 +389,7 @@ connected = "sometimes"
     page.js(f"({WANDER})(3000)")
     assert page.js("window.hacked") is None
     assert page.text("h1") == hostile
-    assert hostile in (page.page.text_content(".story") or "")
+    assert hostile in (page.page.text_content("#story") or "")
     assert "window.hacked" in page.text("#messages")
 
 
