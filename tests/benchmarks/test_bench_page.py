@@ -6,6 +6,9 @@ import pytest
 from browsing import HVMLOADER, Open, html
 from pytest_benchmark.fixture import BenchmarkFixture
 
+pytestmark = pytest.mark.heavy
+"""With a browser for each: `pytest -m heavy tests/benchmarks --benchmark-enable -n 0`."""
+
 SOLVE = "new guestsim.solver.constructor(guestsim.program, Infinity).slice(Infinity)"
 NAMES = [
     "torn-reset.toml#every-sc",
