@@ -150,6 +150,7 @@ def test_a_play_goes_out_as_a_link_and_as_a_schedule(name: str, opened: Open) ->
     fragment = page.js("location.hash")
     again = opened(html(name), "again.html")
     again.go(fragment)
+    again.until("guestsim.play.steps.length > 0")
     assert events_of(again) == played
     other = opened(html(name), "other.html")
     other.page.set_input_files("#open", schedule)

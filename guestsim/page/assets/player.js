@@ -46,7 +46,11 @@ export class Player {
     this.cards = program.actors.map((_, number) => new Card(this, number));
     this.build();
     this.open(location.hash);
-    window.addEventListener("hashchange", () => this.open(location.hash));
+    window.addEventListener("hashchange", (event) => {
+      // What was asked for, whatever stands in the address by now.
+      clearTimeout(this.linking);
+      this.open(new URL(event.newURL).hash);
+    });
     document.addEventListener("keydown", (event) => this.key(event));
     if (this.solver) this.solve();
     this.show(true);
