@@ -1,4 +1,9 @@
-"""A real browser, and pages for it."""
+# ruff: noqa: PLC0415
+"""A real browser, and pages for it.
+
+All tests load this, those of the explorer under sanitizers, too, where neither Capstone nor what
+Playwright needs can be loaded: so it imports them where they are needed.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +13,14 @@ import time
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
 
-from guestsim.page.content import Content
-from guestsim.page.html import player_html
-from guestsim.runner import Options
-from guestsim.runner.player import content_of
-from guestsim.scenario import load_one
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+    from guestsim.page.content import Content
 
 SCENARIOS = Path(__file__).parents[2] / "scenarios"
 HVMLOADER = os.environ.get("GUESTSIM_HVMLOADER")
@@ -28,6 +31,10 @@ CHROMIUM = os.environ.get("GUESTSIM_CHROMIUM") or shutil.which("chromium")
 @cache
 def content(name: str) -> Content:
     """The content of the page of a scenario below `scenarios/`, as a page beside it has it."""
+    from guestsim.runner import Options
+    from guestsim.runner.player import content_of
+    from guestsim.scenario import load_one
+
     images = {} if HVMLOADER is None else {"hvmloader": Path(HVMLOADER)}
     scenario = load_one(SCENARIOS / name)
     return content_of(scenario, Options(images=images), beside=SCENARIOS)
@@ -36,6 +43,8 @@ def content(name: str) -> Content:
 @cache
 def html(name: str) -> str:
     """The page of a scenario below `scenarios/`."""
+    from guestsim.page.html import player_html
+
     return player_html(content(name))
 
 
@@ -96,6 +105,8 @@ def browser() -> Iterator[Browser]:
     if CHROMIUM is None:
         assert not os.environ.get("CI"), "CI needs Debian's package chromium"
         pytest.skip("no chromium here (Debian's package, or GUESTSIM_CHROMIUM)")
+    from playwright.sync_api import sync_playwright
+
     with sync_playwright() as playwright:
         # As root, which CI is, Chromium has no sandbox.
         chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
