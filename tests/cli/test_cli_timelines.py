@@ -52,8 +52,10 @@ def render_all(
     capsys: pytest.CaptureFixture[str],
     folder: Path,
     *arguments: str,
+    whole: bool = False,
 ) -> int:
-    """Check a scenario, and replay all that it found; how many timelines there were."""
+    """Check a scenario, and replay all that it found; how many timelines there were. Unless `whole`,
+    every op is shown of the first of them only."""
     out = folder / "out.json"
     guestsim("check", *arguments, "--json", out, "-j1")
     (result,) = json.loads(out.read_text())["results"]
@@ -64,7 +66,9 @@ def render_all(
     capsys.readouterr()
     for number, path in enumerate(schedules):
         schedule = load_schedule(path)
-        for width, more in ((80, ()), (120, ("--all",))):
+        for width, more in ((80, ()), (120, ("--all",) if whole or not number else ())):
+            if width > 80 and not more:
+                continue
             # Of one execution: tests/report/figures draws more of them, and quicker.
             draws = bool(more) and not number
             drawn = [f"--{kind}={folder / kind}" for kind in FIGURES] if draws else []
@@ -97,6 +101,16 @@ def test_every_timeline_can_be_shown(
     name: str,
 ) -> None:
     assert render_all(capsys, tmp_path, name)
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("name", SCENARIOS, ids=lambda name: name.rpartition("/")[2])
+def test_every_op_of_every_timeline_can_be_shown(
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    name: str,
+) -> None:
+    assert render_all(capsys, tmp_path, name, whole=True)
 
 
 @pytest.mark.parametrize("variant", ["every-tso", "closing-sc"])
