@@ -54,8 +54,8 @@ def render_all(
     *arguments: str,
     whole: bool = False,
 ) -> int:
-    """Check a scenario, and replay all that it found; how many timelines there were. Unless `whole`,
-    every op is shown of the first of them only."""
+    """Check a scenario, and replay all that it found; how many timelines there were. Unless
+    `whole`, every op is shown of the first of them only."""
     out = folder / "out.json"
     guestsim("check", *arguments, "--json", out, "-j1")
     (result,) = json.loads(out.read_text())["results"]
@@ -93,7 +93,7 @@ def lasts(name: str) -> object:
 
 
 @pytest.mark.parametrize(
-    "name", map(lasts, SCENARIOS), ids=lambda name: str(name).rpartition("/")[2]
+    "name", [*map(lasts, SCENARIOS)], ids=lambda name: str(name).rpartition("/")[2]
 )
 def test_every_timeline_can_be_shown(
     capsys: pytest.CaptureFixture[str],
