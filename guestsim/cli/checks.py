@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from guestsim.runner.cluster import on_cluster
 from guestsim.scenario import Scenario, find, load
 from guestsim.trace.results import Fault, Result, Verdict
 
-__all__ = ["load_all", "run_all", "status_of"]
+__all__ = ["load_all", "refuse_unused", "run_all", "status_of"]
 
 
 def load_all(paths: Sequence[Path], max_cases: int) -> list[Scenario | Result]:
@@ -33,6 +33,14 @@ def load_all(paths: Sequence[Path], max_cases: int) -> list[Scenario | Result]:
                 Result(str(path), "", Verdict.ERROR, None, {}, {}, what, fault=Fault.INPUT)
             )
     return found
+
+
+def refuse_unused(images: Iterable[str], scenarios: Sequence[Scenario]) -> None:
+    """InputError where `--image` names a stage that no scenario has."""
+    stages = {stage.name for scenario in scenarios for stage in scenario.boot.stages}
+    unused = sorted(set(images) - stages)
+    if unused:
+        raise InputError(f"--image {unused[0]}: no scenario has a stage of that name")
 
 
 def run_all(

@@ -19,7 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 from guestsim import __version__
-from guestsim.cli.checks import load_all, run_all, status_of
+from guestsim.cli.checks import load_all, refuse_unused, run_all, status_of
 from guestsim.cli.command import Command
 from guestsim.cli.ending import FAILED, INCONCLUSIVE, OK, STATUSES, Wishes, ended
 from guestsim.cli.figures import Figures
@@ -191,10 +191,7 @@ def check(
     plan = load_all(paths, max_cases)
     scenarios = [each for each in plan if isinstance(each, Scenario)]
     results_to.check([scenario.path for scenario in scenarios], witnesses)
-    stages = {stage.name for scenario in scenarios for stage in scenario.boot.stages}
-    unused = sorted(set(options.images) - stages)
-    if unused:
-        raise InputError(f"--image {unused[0]}: no scenario has a stage of that name")
+    refuse_unused(options.images, scenarios)
     out = make_console(results_to.report)
     page = Page(
         [(each.name if isinstance(each, Scenario) else each.scenario, each.title) for each in plan]

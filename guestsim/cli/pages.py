@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.text import Text
 
+from guestsim.cli.checks import refuse_unused
 from guestsim.cli.command import Command
 from guestsim.cli.commands import app
 from guestsim.cli.ending import INCONCLUSIVE, OK, OUR_FAULT, WRONG_INPUT
@@ -86,6 +87,7 @@ def page(
         several = len(scenarios) > 1 or any(path.is_dir() for path in paths)
         others = names_around(scenarios, names) if several else []
         back = "all pages" if several else ""
+    refuse_unused(options.images, scenarios)
     check_folder(to, [*names, *others])
     wanted = Wanted(to, options, tuple(debug or ()), tuple(source or ()), back)
     out = make_console(sys.stdout)

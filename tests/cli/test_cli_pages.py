@@ -55,6 +55,10 @@ def test_lessons_become_a_site(tmp_path: Path) -> None:
         (["scenarios/dom0less.toml", "--to", "TMP/a/b"], "no folder for pages: No such file"),
         (["scenarios/dom0less.toml#nobody", "--to", "TMP"], 'no variant is called "nobody"'),
         (["scenarios/dom0less.toml"], "--to"),
+        (
+            ["scenarios/dom0less.toml", "--to", "TMP", "--image", "nobody=x"],
+            "--image nobody: no scenario has a stage of that name",
+        ),
         (["scenarios/dom0less.toml", "--to", "TMP", "--budget", "x"], "--budget x: write seconds"),
     ],
 )
