@@ -16,7 +16,7 @@ from guestsim.runner import set_up
 from guestsim.runner.executions import scripted
 from guestsim.runner.searched import search
 from guestsim.runner.setup import Setup
-from guestsim.scenario import Runner, Scenario, Step
+from guestsim.scenario import Scenario, Step
 from guestsim.search import begin_after
 from guestsim.trace import Op, Outcome
 from guestsim.trace.events import parse_event
@@ -206,10 +206,10 @@ def test_the_goal_is_true_of_every_interleaving(lesson: Lesson) -> None:
 @pytest.mark.parametrize(
     ("name", "first"),
     [
-        ("03-torn-reset", Step(run=Runner.GUEST, until="store rsp_cons = 0")),
-        ("05-silent-corruption", Step(run=Runner.DAEMON, until="store rsp_prod = 23")),
-        ("09-what-a-close-drops", Step(run=Runner.DAEMON, until="store rsp_prod = 40")),
-        ("12-real-hvmloader", Step(run=Runner.GUEST, until="store rsp_cons = 0")),
+        ("03-torn-reset", Step(run="guest", until="store rsp_cons = 0")),
+        ("05-silent-corruption", Step(run="daemon", until="store rsp_prod = 23")),
+        ("09-what-a-close-drops", Step(run="daemon", until="store rsp_prod = 40")),
+        ("12-real-hvmloader", Step(run="guest", until="store rsp_cons = 0")),
     ],
 )
 def test_the_other_way_that_a_lesson_names_ends_well(name: str, first: Step) -> None:

@@ -35,6 +35,8 @@ struct answer expected_answer(const struct request *request, struct slice succes
 /* Whether the line says what the answer must be. */
 bool expects_something(const struct request *request);
 
+bool is_answer(struct answer expected, struct xenbus_reply reply);
+
 /* A wrong reply, unless it is as expected. */
 void expect(const struct request *request, struct answer expected, struct xenbus_reply reply);
 

@@ -48,6 +48,14 @@ INLINE void sched_poll(evtchn_port_t port)
     ASSERT(HYPERCALL(__HYPERVISOR_sched_op, SCHEDOP_poll, &poll) == 0);
 }
 
+/* Stand still until the toolstack lets the domain go on, here or elsewhere. */
+INLINE void sched_suspend(void)
+{
+    struct sched_shutdown suspend = {.reason = SHUTDOWN_suspend};
+
+    ASSERT(HYPERCALL(__HYPERVISOR_sched_op, SCHEDOP_shutdown, &suspend) == 0);
+}
+
 INLINE __attribute__((noreturn)) void sched_shutdown(uint32_t reason)
 {
     struct sched_shutdown shutdown = {.reason = reason};

@@ -21,6 +21,8 @@
  *   unwatch KEY              the same with TOKEN
  *   event KEY                wait until the watch KEY has fired; each event counts once. The same
  *                            with TOKEN
+ *   until KEY=VALUE          read it; while the answer is another, wait for an event of a watch on
+ *                            KEY, and read it again
  *   reset-watches
  *   transaction              start one and leave it open: what follows is part of it
  *   transaction NAME         start one, of which only "tx NAME" is part
@@ -32,6 +34,7 @@
  *   send KEY                 a read whose answer nobody waits for: a request in flight
  *   raw=BYTES                these bytes, on the ring as they are; nobody waits for an answer
  *   partial KEY              the first half of a read; nothing can be sent after it
+ *   suspend                  stand still until the toolstack resumes the domain
  *
  * After the verb and its KEY, and before any "=VALUE", "!ERROR" says that the answer must be that
  * error: "read KEY!ENOENT", "write KEY!EACCES=VALUE", "commit!EAGAIN". Without it the answer must

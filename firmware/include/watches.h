@@ -13,6 +13,7 @@ void watches_begin(enum strange_events strange);
 void run_watch(const struct request *request);
 void run_unwatch(const struct request *request);
 void run_event(const struct request *request);
+void run_until(const struct request *request);
 void run_reset_watches(const struct request *request);
 
 #endif

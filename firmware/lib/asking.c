@@ -42,9 +42,14 @@ wrong_reply(const struct request *request, struct answer expected, struct answer
     give_up();
 }
 
+bool is_answer(struct answer expected, struct xenbus_reply reply)
+{
+    return reply.is_error == expected.is_error && slice_equal(reply.payload, expected.text);
+}
+
 void expect(const struct request *request, struct answer expected, struct xenbus_reply reply)
 {
-    if (reply.is_error != expected.is_error || !slice_equal(reply.payload, expected.text))
+    if (!is_answer(expected, reply))
         wrong_reply(request, expected, (struct answer){reply.is_error, reply.payload});
 }
 

@@ -1,5 +1,6 @@
 #include <asking.h>
 #include <command_line.h>
+#include <hypercall.h>
 #include <nodes.h>
 #include <requests.h>
 #include <spelling.h>
@@ -53,6 +54,12 @@ static void run_partial(const struct request *request)
     half_sent = true;
 }
 
+static void run_suspend(const struct request *request)
+{
+    (void)request;
+    sched_suspend();
+}
+
 enum need { NEVER, MAYBE, ALWAYS };
 
 static const struct verb {
@@ -73,6 +80,7 @@ static const struct verb {
     {"watch", run_watch, ALWAYS, NEVER, MAYBE},
     {"unwatch", run_unwatch, ALWAYS, NEVER, MAYBE},
     {"event", run_event, ALWAYS, NEVER, NEVER},
+    {"until", run_until, ALWAYS, MAYBE, MAYBE},
     {"reset-watches", run_reset_watches, NEVER, NEVER, MAYBE},
     {"transaction", run_transaction, MAYBE, NEVER, MAYBE},
     {"commit", run_commit, NEVER, NEVER, MAYBE},
@@ -82,6 +90,7 @@ static const struct verb {
     {"send", run_send, ALWAYS, NEVER, NEVER},
     {"raw", run_raw, NEVER, ALWAYS, NEVER},
     {"partial", run_partial, ALWAYS, NEVER, NEVER},
+    {"suspend", run_suspend, NEVER, NEVER, NEVER},
 };
 
 static const struct verb *find_verb(const struct request *request)

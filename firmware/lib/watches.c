@@ -119,6 +119,34 @@ void run_event(const struct request *request)
     watches[i].events--;
 }
 
+/* Some watch on KEY, whatever its token. */
+static struct watch *watch_on(struct slice path)
+{
+    for (uint32_t i = 0; i < watches_count; i++)
+        if (slice_equal(watches[i].path, path))
+            return &watches[i];
+    return NULL;
+}
+
+void run_until(const struct request *request)
+{
+    struct watch *watch = watch_on(request->key);
+
+    command_line_require(request, watch != NULL, "that key is not watched");
+    command_line_require(request, expects_something(request), "it needs =VALUE or !ERROR");
+    for (;;) {
+        struct xenbus_reply reply;
+
+        body_add_text(request->key);
+        reply = ask(request, XS_READ);
+        if (is_answer(expected_answer(request, spelled_bytes(request->value)), reply))
+            return;
+        while (watch->events == 0)
+            xenbus_receive_other();
+        watch->events--;
+    }
+}
+
 void run_reset_watches(const struct request *request)
 {
     body_add_text(slice_of(""));

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from guestsim.daemon.others import Other
 from guestsim.trace.daemons import Mistake, Wakes
 
 __all__ = ["DaemonConfig"]
@@ -28,6 +29,9 @@ class DaemonConfig(msgspec.Struct, frozen=True, kw_only=True):
     transactions. The draft does not say; False takes its silence literally."""
     mistake: Mistake | None = None
     """`oxenstored`: close the ring with this mistake. None: as the real daemon does."""
+
+    others: tuple[Other, ...] = ()
+    """Who asks while the guest runs."""
 
     @property
     def unheeded(self) -> frozenset[str]:

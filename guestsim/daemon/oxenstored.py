@@ -58,6 +58,7 @@ from guestsim.abi.xs_wire import (
 from guestsim.daemon.actor import GeneratorActor
 from guestsim.daemon.config import DaemonConfig
 from guestsim.daemon.memcpy import copy_in, copy_out
+from guestsim.daemon.others import Act, GivenUp, Others, Standing
 from guestsim.daemon.parts import (
     U32,
     load,
@@ -101,6 +102,7 @@ DIALECT = Dialect(
     end_junk=True,
     owner_error="EACCES",
     replays=True,
+    introduce_resets=False,
     quotas=Quotas(
         nodes_error="EQUOTA",
         watches=101,
@@ -141,6 +143,9 @@ class Phase(Enum):
     CLOSE_OUTPUT = "close in output"
     POLL = "poll"
     SLEEP = "sleep"
+    WOKEN = "woken"
+    ASKED = "asked"
+    """Woken by somebody who asks, and by nothing else."""
 
 
 class State(msgspec.Struct, frozen=True):
@@ -164,6 +169,10 @@ class State(msgspec.Struct, frozen=True):
     """The domain is marked bad: req_cons and req_prod that did not belong together."""
     aside: tuple[Outgoing, ...] = ()
     """What the requests caused for other connections: there are none unless somebody visits."""
+    others: Standing = Standing()
+    """How far those are who ask while the guest runs."""
+    released: bool = False
+    """The domain is: its ring and its channel are nobody's."""
 
 
 Steps = Generator[Op, int, State]
@@ -210,6 +219,7 @@ class RingDaemon:
         self._poll_once = poll_event(main)
         self._sleep_event = wait_event(main, spurious=False)
         self._sleep_any = wait_event(main, spurious=True)
+        self._others = Others(config.others, config.domid, DIALECT)
 
         self._turns = {
             Phase.START: self._start,
@@ -219,11 +229,23 @@ class RingDaemon:
             Phase.CLOSE_OUTPUT: self._close,
             Phase.POLL: self._poll,
             Phase.SLEEP: self._sleep,
+            Phase.WOKEN: self._attend,
+            Phase.ASKED: self._attend,
         }
+
+    def first(self, server: ServerState) -> State:
+        """Where it begins."""
+        server, others = self._others.start(server)
+        return State(Phase.START, server, others=others)
 
     def turn(self, state: State) -> Steps:
         """One step of the main loop."""
-        return self._turns[state.phase](state)
+        try:
+            return (yield from self._turns[state.phase](state))
+        except GivenUp as given_up:
+            yield from self._others.serve_domains(state.others, state.server)
+            yield given_up.halt
+            raise
 
     def _start(self, state: State) -> Steps:
         yield self._features
@@ -244,7 +266,7 @@ class RingDaemon:
         there = (prod - cons) & U32
         if there > XENSTORE_RING_SIZE:
             if not state.queue and not state.partial:
-                yield refused_indices(Interface.REQ_CONS, cons, prod, self._read, _VERDICT)
+                raise GivenUp(refused_indices(Interface.REQ_CONS, cons, prod, self._read, _VERDICT))
             return _with(state, phase=Phase.OUTPUT, bad=(cons, prod))
         if not there:
             return _with(state, phase=Phase.OUTPUT, again=False)
@@ -299,7 +321,7 @@ class RingDaemon:
         yield self._write_fence
         used = (prod - cons) & U32
         if used > XENSTORE_RING_SIZE:
-            yield from self._halt_if_bad(state)
+            self._check_bad(state)
             return self._continued(left)
         length = min(len(message) - sent, XENSTORE_RING_SIZE - used)
         part = message[sent : sent + length]
@@ -311,7 +333,7 @@ class RingDaemon:
             note = reply_note(message, sent)
             yield store(Interface.RSP_PROD, prod + length, self._write, note)
             yield self._write_notify
-        yield from self._halt_if_bad(state)
+        self._check_bad(state)
         if sent == len(message):
             return self._looped(_with(left, partial=b"", sent=0))
         return self._looped(_with(left, partial=message, sent=sent))
@@ -322,9 +344,9 @@ class RingDaemon:
         if len(data) > first:
             yield from copy_out(Interface.RSP, data[first:], self._write)
 
-    def _halt_if_bad(self, state: State) -> Generator[Op, int, None]:
+    def _check_bad(self, state: State) -> None:
         if state.bad is not None:
-            yield refused_indices(Interface.REQ_CONS, *state.bad, self._read, _VERDICT)
+            raise GivenUp(refused_indices(Interface.REQ_CONS, *state.bad, self._read, _VERDICT))
 
     def _close(self, state: State) -> Steps:
         fresh = yield from self._reconnect(state)
@@ -336,9 +358,16 @@ class RingDaemon:
         """`reconnect`. `work_again` stays as it was."""
         for op in self._close_ops:  # noqa: UP028 (a tuple's iterator cannot be sent to)
             yield op
-        yield from self._halt_if_bad(state)
+        self._check_bad(state)
         server = reset(state.server, self._config.domid, restart_ids=True)
-        return State(state.phase, server, again=state.again, credit=state.credit, aside=state.aside)
+        return State(
+            state.phase,
+            server,
+            again=state.again,
+            credit=state.credit,
+            aside=state.aside,
+            others=state.others,
+        )
 
     def _looped(self, state: State) -> State:
         """The end of a pass: it has used up a credit."""
@@ -356,18 +385,41 @@ class RingDaemon:
 
     def _poll(self, state: State) -> Steps:
         event = yield self._poll_once
-        return self._credited(state, 1 + event, Phase.INPUT)
+        return self._credited(state, 1 + event, Phase.WOKEN)
 
     def _sleep(self, state: State) -> Steps:
-        spurious = not self._counting or state.credit > 0
-        event = yield self._sleep_any if spurious else self._sleep_event
-        return self._credited(state, event, Phase.INPUT)
+        scans = not self._counting or state.credit > 0
+        somebody = bool(self._others.ready(state.others, state.server))
+        event = yield self._sleep_any if scans or somebody else self._sleep_event
+        return self._credited(state, event, Phase.WOKEN if scans or event else Phase.ASKED)
+
+    def _attend(self, state: State) -> Steps:
+        """select has returned: others first, then the ring, if it has a credit."""
+        rings = state.phase is Phase.WOKEN
+        served = yield from self._others.attend(state.others, state.server, may_be_nobody=rings)
+        state = _with(state, phase=Phase.SLEEP if state.released else Phase.INPUT)
+        if served is None:
+            return state
+        server, others = served.server, served.others
+        if served.act is Act.RELEASE:
+            return State(Phase.SLEEP, server, aside=state.aside, others=others, released=True)
+        state = _with(state, server=server, others=others)
+        if served.act is Act.INTRODUCE:
+            # The ring is not touched; that the channel is bound leaves an event pending.
+            return self._credited(_with(state, released=False), 1, Phase.INPUT)
+        if state.released:
+            return state
+        state = _with(state, queue=(*state.queue, *(it.encode() for it in served.messages)))
+        if rings:
+            return state
+        # Without a credit it is looked at only if there is something to put there.
+        return _with(state, phase=Phase.POLL if state.queue or state.partial else Phase.SLEEP)
 
 
 def make(config: DaemonConfig, contents: Store) -> GeneratorActor[State]:
     """oxenstored, serving the domain of `config` from the store `contents`."""
-    start = State(Phase.START, serve_domain(contents, config.domid))
-    return GeneratorActor(start, RingDaemon(config).turn)
+    daemon = RingDaemon(config)
+    return GeneratorActor(daemon.first(serve_domain(contents, config.domid)), daemon.turn)
 
 
 def _close_ops(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from guestsim.abi.xs_wire import Interface
 from guestsim.trace import End, Flag, Kind, Op, Outcome, Sample, Site
-from guestsim.trace.shared import field, pending_place, server_pending_place
+from guestsim.trace.shared import field, pending_place, resumed_place, server_pending_place
 
 __all__ = [
     "U32",
@@ -13,6 +13,7 @@ __all__ = [
     "notify",
     "poll_event",
     "refused_indices",
+    "send_resumed",
     "store",
     "wait_event",
 ]
@@ -43,6 +44,12 @@ def wait_event(site: Site, *, spurious: bool) -> Op:
     address, size, bits = _SERVER_PENDING
     flags = Flag.CONSUME | Flag.SPURIOUS if spurious else Flag.CONSUME
     return Op(Kind.WAIT, address, size, bits, site, flags)
+
+
+def send_resumed(site: Site) -> Op:
+    """Let a guest go on that has suspended itself."""
+    address, size, bits = resumed_place()
+    return Op(Kind.SEND, address, size, bits, site)
 
 
 def poll_event(site: Site) -> Op:

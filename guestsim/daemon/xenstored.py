@@ -49,6 +49,7 @@ from guestsim.abi.xs_wire import (
 from guestsim.daemon.actor import GeneratorActor
 from guestsim.daemon.config import DaemonConfig
 from guestsim.daemon.memcpy import copy_in, copy_out
+from guestsim.daemon.others import Act, GivenUp, Others, Standing
 from guestsim.daemon.parts import (
     U32,
     halt,
@@ -107,6 +108,10 @@ class Phase(Enum):
     SETTLE = "settle"
     POLL = "poll"
     SLEEP = "sleep"
+    WOKEN = "woken"
+    ASKED = "asked"
+    """Woken by somebody who asks, and by nothing else."""
+    INTRODUCE = "introduce"
 
 
 class State(msgspec.Struct, frozen=True):
@@ -122,6 +127,10 @@ class State(msgspec.Struct, frozen=True):
     """How much of the first is out."""
     aside: tuple[Outgoing, ...] = ()
     """What the requests caused for other connections: there are none unless somebody visits."""
+    others: Standing = Standing()
+    """How far those are who ask while the guest runs."""
+    released: bool = False
+    """The domain is: its ring and its channel are nobody's."""
 
 
 class Policy(NamedTuple):
@@ -180,7 +189,10 @@ class RingDaemon:
         self._write_notify = notify(config.port, self._writechn)
         self._connection = load(Interface.CONNECTION, self._reset)
         self._poll_once = poll_event(main)
-        self._sleep = wait_event(main, spurious=config.wakes == Wakes.ANY)
+        self._wakes_any = config.wakes == Wakes.ANY
+        self._sleep = wait_event(main, spurious=self._wakes_any)
+        self._sleep_any = wait_event(main, spurious=True)
+        self._others = Others(config.others, config.domid, policy.dialect)
 
         self._turns = {
             Phase.START: self._start,
@@ -195,21 +207,30 @@ class RingDaemon:
             Phase.SETTLE: self._settle,
             Phase.POLL: self._poll,
             Phase.SLEEP: self._wait,
+            Phase.WOKEN: self._attend,
+            Phase.ASKED: self._attend,
+            Phase.INTRODUCE: self._introduced,
         }
+
+    def first(self, server: ServerState) -> State:
+        """Where it begins."""
+        server, others = self._others.start(server)
+        return State(Phase.START, server, others=others)
 
     def turn(self, state: State) -> Steps:
         """One step of the main loop."""
-        return self._turns[state.phase](state)
+        try:
+            return (yield from self._turns[state.phase](state))
+        except GivenUp as given_up:
+            yield from self._others.serve_domains(state.others, state.server)
+            yield given_up.halt
+            raise
 
     def _start(self, state: State) -> Steps:
         policy = self._policy
         if policy.advertise:
             yield store(Interface.SERVER_FEATURES, policy.advertise, self._introduce)
-        if self._config.introduce:
-            yield from self._zero()
-            if (yield self._connection) == ConnectionState.XENSTORE_RECONNECT:
-                yield from self._reopen()
-        return _at(state, Phase.TOP)
+        return _at(state, Phase.INTRODUCE if self._config.introduce else Phase.TOP)
 
     def _top(self, state: State) -> Steps:
         if self._policy.closes and (yield self._connection) != ConnectionState.XENSTORE_CONNECTED:
@@ -219,7 +240,7 @@ class RingDaemon:
     def _close(self, state: State) -> Steps:
         if self._policy.drops:
             server = reset(state.server, self._config.domid)
-            state = State(Phase.CLOSE, server, aside=state.aside)
+            state = State(Phase.CLOSE, server, aside=state.aside, others=state.others)
         yield from self._zero()
         yield from self._reopen()
         return _at(state, Phase.CAN_READ)
@@ -260,11 +281,10 @@ class RingDaemon:
             length = _length(received)
             if length > XENSTORE_PAYLOAD_MAX:
                 yield from self._give_up(RingError.XENSTORE_ERROR_PROTO)
-                yield halt(
-                    f"read a header that announces {length} bytes, more than the 4096 that are "
-                    f"allowed, and {_VERDICT}",
-                    self._input,
-                    (Sample("len", length),),
+                what = f"announces {length} bytes, more than the 4096 that are allowed"
+                samples = (Sample("len", length),)
+                raise GivenUp(
+                    halt(f"read a header that {what}, and {_VERDICT}", self._input, samples)
                 )
             return _at(msgspec.structs.replace(state, received=received), Phase.READ_BODY)
         return _at(msgspec.structs.replace(state, received=received), Phase.CAN_WRITE)
@@ -284,7 +304,7 @@ class RingDaemon:
         aside = state.aside
         if len(mine) < len(outgoing):
             aside += tuple(item for item in outgoing if item.connection != self._config.domid)
-        return State(Phase.CAN_WRITE, server, b"", out, state.sent, aside)
+        return State(Phase.CAN_WRITE, server, b"", out, state.sent, aside, state.others)
 
     def _receive(self, received: bytes, size: int, base: int) -> Generator[Op, int, bytes]:
         """`readchn`: as much as is there of what is missing of `size` bytes, without going
@@ -294,7 +314,7 @@ class RingDaemon:
         yield self._read_fence
         if (prod - cons) & U32 > XENSTORE_RING_SIZE:
             yield from self._give_up(RingError.XENSTORE_ERROR_RINGIDX)
-            yield refused_indices(Interface.REQ_CONS, cons, prod, self._readchn, _VERDICT)
+            raise GivenUp(refused_indices(Interface.REQ_CONS, cons, prod, self._readchn, _VERDICT))
         start = cons % XENSTORE_RING_SIZE
         length = min(size - len(received), (prod - cons) & U32, XENSTORE_RING_SIZE - start)
         data = yield from copy_in(
@@ -324,7 +344,7 @@ class RingDaemon:
         sent = yield from self._send(state, len(first))
         if sent == len(first):
             left = state.out[1:]
-            return State(Phase.SETTLE, state.server, state.received, left, aside=state.aside)
+            return msgspec.structs.replace(state, phase=Phase.SETTLE, out=left, sent=0)
         return _at(msgspec.structs.replace(state, sent=sent), Phase.SETTLE)
 
     def _send(self, state: State, end: int) -> Generator[Op, int, int]:
@@ -336,7 +356,7 @@ class RingDaemon:
         yield self._write_fence
         if (prod - cons) & U32 > XENSTORE_RING_SIZE:
             yield from self._give_up(RingError.XENSTORE_ERROR_RINGIDX)
-            yield refused_indices(Interface.RSP_CONS, cons, prod, self._writechn, _VERDICT)
+            raise GivenUp(refused_indices(Interface.RSP_CONS, cons, prod, self._writechn, _VERDICT))
         start = prod % XENSTORE_RING_SIZE
         room = XENSTORE_RING_SIZE - ((prod - cons) & U32)
         length = min(end - sent, room, XENSTORE_RING_SIZE - start)
@@ -361,10 +381,36 @@ class RingDaemon:
 
     def _poll(self, state: State) -> Steps:
         yield self._poll_once
-        return _at(state, Phase.TOP)
+        return _at(state, Phase.WOKEN)
 
     def _wait(self, state: State) -> Steps:
-        yield self._sleep
+        somebody = self._others.ready(state.others, state.server)
+        event = yield self._sleep_any if somebody else self._sleep
+        # Where anything can wake it, whether there was an event tells nothing.
+        return _at(state, Phase.WOKEN if self._wakes_any or event else Phase.ASKED)
+
+    def _attend(self, state: State) -> Steps:
+        """poll has returned: others first, then the ring."""
+        served = yield from self._others.attend(
+            state.others, state.server, may_be_nobody=state.phase is Phase.WOKEN
+        )
+        state = _at(state, Phase.SLEEP if state.released else Phase.TOP)
+        if served is None:
+            return state
+        server, others = served.server, served.others
+        if served.act is Act.RELEASE:
+            return State(Phase.SLEEP, server, aside=state.aside, others=others, released=True)
+        if served.act is Act.INTRODUCE:
+            return State(Phase.INTRODUCE, server, aside=state.aside, others=others)
+        out = state.out if state.released else queued(state.out, served.messages)
+        return msgspec.structs.replace(state, server=server, out=out, others=others)
+
+    def _introduced(self, state: State) -> Steps:
+        """`do_introduce`, also of a domain that is introduced already: `domain_conn_reset`. Binding
+        the channel again leaves an event pending, so that a pass follows."""
+        yield from self._zero()
+        if (yield self._connection) == ConnectionState.XENSTORE_RECONNECT:
+            yield from self._reopen()
         return _at(state, Phase.TOP)
 
 
@@ -380,12 +426,12 @@ def make(config: DaemonConfig, contents: Store) -> GeneratorActor[State]:
 
 def make_with(config: DaemonConfig, contents: Store, policy: Policy) -> GeneratorActor[State]:
     """The same program with another policy."""
-    start = State(Phase.START, serve_domain(contents, config.domid))
-    return GeneratorActor(start, RingDaemon(config, policy).turn)
+    daemon = RingDaemon(config, policy)
+    return GeneratorActor(daemon.first(serve_domain(contents, config.domid)), daemon.turn)
 
 
 def _at(state: State, phase: Phase) -> State:
-    return State(phase, state.server, state.received, state.out, state.sent, state.aside)
+    return msgspec.structs.replace(state, phase=phase)
 
 
 def _length(received: bytes) -> int:

@@ -18,7 +18,20 @@ import msgspec
 
 from guestsim.errors import InternalError, StoppedError
 from guestsim.execute.hang import QUIET, Round, waits
-from guestsim.trace import Actor, Burst, End, Event, Flag, Kind, Op, Outcome, Violation, is_yield
+from guestsim.trace import (
+    MEANING,
+    NOBODY,
+    Actor,
+    Burst,
+    End,
+    Event,
+    Flag,
+    Kind,
+    Op,
+    Outcome,
+    Violation,
+    is_yield,
+)
 from guestsim.trace.actor import set_fences
 from guestsim.trace.effects import apply, ready, result
 from guestsim.trace.results import Run
@@ -123,6 +136,8 @@ class Execution:
         """Who answers CHOOSE ops."""
         self.choices: list[int] = []
         """The answers so far."""
+        self.woken_idly: list[bool] = []
+        """Of each actor, whether its last sleep has ended without an event."""
         self._ended_by = ""
         self._ops: list[tuple[Op, ...]] = []
         self._at: list[int] = []
@@ -142,6 +157,7 @@ class Execution:
         self.memory = bytearray(self.initial)
         self.events = []
         self.choices = []
+        self.woken_idly = [False] * count
         self.violations = []
         self.steps = self.performed = self._changed = 0
         self.end = self.outcome = None
@@ -213,6 +229,8 @@ class Execution:
         if not self.steps % POLL:
             self._poll()
         event = self._choose(actor, op) if kind is _CHOOSE else self._perform(actor, op)
+        if kind is _WAIT:
+            self.woken_idly[actor] = not event.value and not int(op.flags) & _POLL
         if kind is _HALT:
             self._halt(actor, op)
         elif kind is _LOAD or kind is _WAIT or kind is _RMW or kind is _CHOOSE:
@@ -227,6 +245,12 @@ class Execution:
         if self.after_step is not None:
             self.after_step(event)
         return event
+
+    def serve_when_idle(self, op: Op) -> int:
+        """A `Chooser`: somebody who asks is served where nothing else is to be done, that is where
+        the actor's sleep has ended without an event; of other answers the first."""
+        meanings = op.note.split(MEANING)
+        return int(NOBODY in meanings and self.woken_idly[self._mover % len(self.actors)])
 
     def point(self, actor: int) -> Any:
         """Where the actor stands: what `Actor.resume` takes once its burst is performed."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from guestsim.errors import InputError, InternalError
-from guestsim.execute.execution import Execution, Motion
+from guestsim.execute.execution import Chooser, Execution, Motion
 from guestsim.execute.strategies import Strategy, fair, next_in_turn, useful, wakes, why
+from guestsim.trace import MEANING, NOBODY, Kind, Op, asks
 from guestsim.trace.events import Matcher, parse_event
 from guestsim.trace.spelling import not_one_of
 
@@ -19,7 +20,8 @@ class ScriptStep(msgspec.Struct, frozen=True):
     """One line of a script: who has priority, and up to which event."""
 
     run: str
-    """The actor that has priority. It moves whenever it can. While it cannot, the others do."""
+    """The actor that has priority. It moves whenever it can. While it cannot, the others do. Or
+    one of those who ask the daemon: then the daemon has priority, and serves them when it can."""
     until: str | None = None
     """An event (`guestsim.trace.events.parse_event`): the line is done as soon as `run` has
     performed it. None: until `run`, having moved, waits without an event (or spins, or halts)."""
@@ -39,8 +41,11 @@ class ScriptStep(msgspec.Struct, frozen=True):
         return " ".join(words)
 
 
-def script(steps: Sequence[ScriptStep], *, to_end: bool = True) -> Strategy:
-    """Follow `steps`, then (`to_end`) `fair` to the end.
+def script(
+    steps: Sequence[ScriptStep], *, to_end: bool = True, lanes: Mapping[str, str] | None = None
+) -> Strategy:
+    """Follow `steps`, then (`to_end`) `fair` to the end. `lanes`: for those who ask an actor
+    (`Kind.ACT`), that actor's name.
 
     An actor that a line runs, and that waits without an event, wakes spuriously where its wait
     allows it: that is how a script writes a late wake-up. Once it is asleep again and nothing has
@@ -51,31 +56,50 @@ def script(steps: Sequence[ScriptStep], *, to_end: bool = True) -> Strategy:
     Mistakes in the script are an `InputError` at once; a line that cannot happen is one when the
     execution gets there. Needs an execution that records.
     """
-    lines = [(step, _matcher(number, step)) for number, step in enumerate(steps, 1)]
+    owners = lanes or {}
+    lines = [(step, _matcher(number, step, owners)) for number, step in enumerate(steps, 1)]
 
     def follow(execution: Execution) -> None:
         if not execution.recording:
             raise InternalError("a script needs an execution that records its events")
         for number, (step, _) in enumerate(lines, 1):
-            if execution.index(step.run) is None:
-                wrong = not_one_of(step.run, execution.names)
+            if execution.index(step.run) is None and step.run not in owners:
+                wrong = not_one_of(step.run, (*execution.names, *owners))
                 raise InputError(f"script step {number} ({step}): run: {wrong}")
         for number, (step, matcher) in enumerate(lines, 1):
-            _follow_line(execution, number, step, matcher)
+            lane = step.run if step.run in owners else None
+            name = owners.get(step.run, step.run)
+            asked = name in owners.values()
+            execution.choose = _serving(lane) if asked else execution.serve_when_idle
+            _follow_line(execution, number, step, matcher, name)
         if to_end and execution.end is None:
             fair(execution, "the script is done" if lines else "first to move")
 
     return follow
 
 
-def _matcher(number: int, step: ScriptStep) -> Matcher | None:
+def _serving(lane: str | None) -> Chooser:
+    """Whom an actor serves first in a line of `lane`; None: in a line of its own, in which it
+    serves nobody where that can be."""
+
+    def choose(op: Op) -> int:
+        meanings = op.note.split(MEANING)
+        for wanted in (NOBODY,) if lane is None else (asks(lane), NOBODY):
+            if wanted in meanings:
+                return meanings.index(wanted)
+        return 0
+
+    return choose
+
+
+def _matcher(number: int, step: ScriptStep, owners: Mapping[str, str]) -> Matcher | None:
     where = f"script step {number} ({step})"
     if step.nth < 1:
         raise InputError(f"{where}: nth counts from 1")
     if step.until is None:
         if step.stage is not None or step.nth != 1:
             raise InputError(f"{where}: stage and nth belong to an event; until names none")
-        return None
+        return Matcher(Kind.ACT, step.run) if step.run in owners else None
     try:
         return parse_event(step.until)
     except InputError as error:
@@ -83,9 +107,9 @@ def _matcher(number: int, step: ScriptStep) -> Matcher | None:
 
 
 def _follow_line(
-    execution: Execution, number: int, step: ScriptStep, matcher: Matcher | None
+    execution: Execution, number: int, step: ScriptStep, matcher: Matcher | None, name: str
 ) -> None:
-    actor = execution.index(step.run)
+    actor = execution.index(name)
     assert actor is not None
     reason = f"script step {number}" + (f": until {step.until}" if step.until else "")
     count = 0

@@ -98,6 +98,7 @@ def fair(execution: Execution, reason: str = "first to move") -> None:
     """
     count = len(execution.names)
     current = 0
+    execution.choose = execution.serve_when_idle
     while execution.end is None:
         current, motion = next_in_turn(execution, current)
         if motion is Motion.SPURIOUS:

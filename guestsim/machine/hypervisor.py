@@ -17,6 +17,7 @@ from guestsim.abi.event_channel import EvtchnOp, EvtchnStatus
 from guestsim.abi.hvm_op import HvmOp, HvmParam
 from guestsim.abi.memory import E820Type, MemoryOp, XENMAPSPACE_shared_info
 from guestsim.abi.sched import SchedOp
+from guestsim.abi.sched import Shutdown as ShutdownReason
 from guestsim.abi.xen import CONSOLEIO_write, Hypercall, SharedInfo, VcpuInfo, XenErrno
 from guestsim.machine.memory import PAGE
 from guestsim.machine.printed import Printed
@@ -297,7 +298,12 @@ class Hypervisor:
                     )
                 )
             case SchedOp.SCHEDOP_shutdown:
-                return Shutdown(self._words(argument, "<I")[0])
+                reason = self._words(argument, "<I")[0]
+                if reason == ShutdownReason.SHUTDOWN_suspend:
+                    # The call returns when the domain is resumed.
+                    place = shared.resumed_place()
+                    return Ops((Op(Kind.WAIT, *place, flags=Flag.CONSUME),))
+                return Shutdown(reason)
             case SchedOp.SCHEDOP_poll:
                 return self._poll(argument)
         return Missing(f"sched_op {command}")

@@ -27,7 +27,7 @@ from msgspec import Meta
 
 from guestsim.errors import InputError
 from guestsim.files import MIB, read_text
-from guestsim.scenario import Scenario, Search, Step, Strategy, load_one
+from guestsim.scenario import Scenario, Search, Step, Strategy, lanes, load_one
 from guestsim.scenario.loading import parse_toml
 from guestsim.scenario.problem import Problem, key_path
 from guestsim.scenario.sense import check_line, check_step
@@ -125,7 +125,7 @@ def to_play(lesson: Lesson, scenarios: Path) -> Scenario:
     stages = tuple(dict.fromkeys(stage.name for stage in scenario.boot.stages))
     try:
         for index, step in enumerate(lesson.start):
-            check_step(step, stages, ("start", index))
+            check_step(step, stages, lanes(scenario.others), ("start", index))
     except Problem as problem:
         where = f"lesson {escaped(lesson.name)}: {key_path(problem.key)}"
         raise InputError(f"{where}: {problem.message}") from None
@@ -158,7 +158,7 @@ def _check(lesson: Lesson) -> None:
         raise Problem(("goal",), "names what to reach, or what is never reached: one of the two")
     check_line(lesson.task, ("task",))
     for index, step in enumerate(lesson.start):
-        check_step(step, None, ("start", index))
+        check_step(step, None, None, ("start", index))
     check_line(question.ask, ("question", "ask"))
     if len(question.answers) < 2:
         raise Problem(("question", "answers"), "a question has two answers at least")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from guestsim.report.ring_history import GUEST, OWN, Message, RingHistory, index_stores, touched
-from guestsim.trace import Event, Kind, shared
+from guestsim.trace import NOBODY, Event, Kind, meaning, shared
 from guestsim.trace.results import Run
 from guestsim.trace.wire import RING_SIZE, WATCH_EVENT
 
@@ -104,7 +104,8 @@ def _idle(run: Run, interesting: frozenset[int], step: int, stage: str) -> int:
         if step in interesting or _other_stage(event, stage):
             break
         channel = shared.field(event.op.address).startswith(("evtchn", "server_pending"))
-        if not (event.op.kind in _IDLE or channel):
+        nobody = event.op.kind is Kind.CHOOSE and meaning(event) == NOBODY
+        if not (event.op.kind in _IDLE or channel or nobody):
             break
         step += 1
     return step

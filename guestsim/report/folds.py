@@ -10,7 +10,7 @@ from guestsim.report.marks import Mark, find_marks
 from guestsim.report.ring_history import GUEST, RingHistory, ring_history, touched
 from guestsim.report.tear import find_resets, find_tear
 from guestsim.report.units import Role, Unit, name_of, units
-from guestsim.trace import Flag, Kind, Op, shared
+from guestsim.trace import NOBODY, Event, Flag, Kind, Op, meaning, shared
 from guestsim.trace.results import Run
 
 __all__ = ["Piece", "Subject", "pieces", "study"]
@@ -93,7 +93,7 @@ def _interesting(run: Run, now: RingHistory, marks: Iterable[Mark]) -> frozenset
     connection: dict[str, int] = {}
     for step, event in enumerate(run.events):
         op = event.op
-        if op.kind is Kind.HALT or (op.kind is Kind.CHOOSE and event.value):
+        if op.kind is Kind.HALT or op.kind is Kind.ACT or _chosen(event):
             found.add(step)
         elif op.kind in (Kind.LOAD, Kind.STORE):
             field = shared.field(op.address)
@@ -105,6 +105,12 @@ def _interesting(run: Run, now: RingHistory, marks: Iterable[Mark]) -> frozenset
                 found.add(step)
     halves = {step - 1 for step in found if run.events[step].op.flags & Flag.LOCKED}
     return frozenset(found | halves)
+
+
+def _chosen(event: Event) -> bool:
+    """Whether it is an answer that tells something: not the usual order, and not that nobody
+    asked."""
+    return event.op.kind is Kind.CHOOSE and event.value > 0 and meaning(event) != NOBODY
 
 
 def _wake_up(run: Run, actor: str, step: int) -> int:

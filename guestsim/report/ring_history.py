@@ -12,6 +12,7 @@ from guestsim.trace.results import Run
 from guestsim.trace.wire import HEADER_SIZE, INDICES, RING_SIZE, Header, parse_header
 
 __all__ = [
+    "DAEMON",
     "GUEST",
     "OWN",
     "Indices",
@@ -24,6 +25,7 @@ __all__ = [
     "whole",
 ]
 
+DAEMON = "daemon"
 GUEST = "guest"
 
 OWN = {

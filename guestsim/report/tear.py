@@ -89,7 +89,7 @@ def find_resets(run: Run, now: RingHistory) -> tuple[Reset, ...]:
 def _store_groups(run: Run, actor: str) -> Iterator[list[int]]:
     group: list[int] = []
     for step, event in enumerate(run.events):
-        if event.actor != actor or event.op.kind in (Kind.FENCE, Kind.CHOOSE):
+        if event.actor != actor or event.op.kind in (Kind.FENCE, Kind.CHOOSE, Kind.ACT):
             continue
         if event.op.kind is Kind.STORE:
             group.append(step)

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
-from guestsim.report.ring_history import GUEST, touched, value_of, whole
+from guestsim.report.ring_history import DAEMON, GUEST, touched, value_of, whole
 from guestsim.report.text import data_words
-from guestsim.trace import MEANING, Event, Flag, Kind, Op, Outcome, Site, is_yield, shared
+from guestsim.trace import Event, Flag, Kind, Op, Outcome, Site, is_yield, meaning, shared
 from guestsim.trace.text import escaped
 from guestsim.trace.wire import INDICES, RING_ERRORS, RING_SIZE
 
@@ -26,6 +26,8 @@ class Role(StrEnum):
     FIELD = "field"
     EVENT = "event"
     FENCE = "fence"
+    ACT = "act"
+    """Somebody else asks the daemon."""
     CHOICE = "choice"
     """Not an access: which of several orders the accesses behind it take."""
     HALT = "halt"
@@ -69,9 +71,10 @@ def units(
     while step < len(events):
         end, text, role = _unit(events, step, names, stops)
         event = events[step]
-        if event.op.note and role is not Role.CHOICE:
+        if event.op.note and role not in (Role.CHOICE, Role.ACT):
             text += f" · {escaped(event.op.note)}"
-        found.append(Unit(step, end, event.actor, event.op.site, text, role))
+        actor = event.op.site.stage if role is Role.ACT else event.actor
+        found.append(Unit(step, end, actor, event.op.site, text, role))
         step = end
     return tuple(found)
 
@@ -224,6 +227,8 @@ def _single(event: Event, names: Mapping[str, str]) -> tuple[str, Role]:
         return _halt(op)
     if op.kind is Kind.CHOOSE:
         return _choice(event), Role.CHOICE
+    if op.kind is Kind.ACT:
+        return escaped(op.note), Role.ACT
     if op.kind in (Kind.SEND, Kind.UNMASK, Kind.WAIT):
         return _channel(event, names), Role.EVENT
     name, value = _name(op), _value(event)
@@ -234,10 +239,7 @@ def _single(event: Event, names: Mapping[str, str]) -> tuple[str, Role]:
 
 
 def _choice(event: Event) -> str:
-    meanings = event.op.note.split(MEANING)
-    if event.value < len(meanings) and meanings[event.value]:
-        return escaped(meanings[event.value])
-    return f"choice {event.value} of 0..{event.op.value - 1}"
+    return escaped(meaning(event)) or f"choice {event.value} of 0..{event.op.value - 1}"
 
 
 def _halt(op: Op) -> tuple[str, Role]:
@@ -261,11 +263,10 @@ def _channel(event: Event, names: Mapping[str, str]) -> str:
             return "poll(0): an event" if event.value else "poll(0): nothing"
         return "woken by an event" if event.value else "woken (no event: other domains' work)"
     to = shared.field(op.address)
-    others = [actor for actor in names if actor != event.actor]
     if to != "server_pending":
         receiver = name_of(GUEST, names)
     else:
-        receiver = name_of(others[0], names) if len(others) == 1 else "the daemon"
+        receiver = name_of(DAEMON, names) if DAEMON in names else "the daemon"
     return f"signal {receiver}" + ("" if event.value else " (was pending)")
 
 

@@ -256,10 +256,10 @@ def _parse(rule: Rule, text: str) -> _Place:
 
 def _is_shown(kinds: tuple[Kind, ...] | None, field: str | None) -> bool:
     """Whether there are such events: only loads and stores are at a field of the ring page, and a
-    CHOOSE, which says nothing about the protocol, is shown to no rule."""
+    CHOOSE and an ACT, which say nothing about the protocol, are shown to no rule."""
     if kinds is None:
         return field is not None
-    return Kind.CHOOSE not in kinds and (field is None or kinds[0] in _ACCESSES)
+    return not {Kind.CHOOSE, Kind.ACT} & set(kinds) and (field is None or kinds[0] in _ACCESSES)
 
 
 def _fields(rule: Rule, names: str) -> frozenset[str]:

@@ -21,7 +21,7 @@ from guestsim.execute import (
 )
 from guestsim.rules import ALL, Monitor, Watch
 from guestsim.runner.setup import Setup
-from guestsim.scenario import Scenario, Step
+from guestsim.scenario import Scenario, Step, lanes
 from guestsim.scenario import Strategy as StrategyName
 from guestsim.trace import Outcome
 from guestsim.trace.memory_model import MemoryModel
@@ -36,7 +36,8 @@ SAMPLED = frozenset({StrategyName.RANDOM, StrategyName.PCT})
 def scripted(scenario: Scenario, *, to_end: bool = True) -> Strategy:
     """The scenario's script, and (`to_end`) on to the end of the execution."""
     try:
-        follow = script([_step(step) for step in scenario.search.script], to_end=to_end)
+        steps = [_step(step) for step in scenario.search.script]
+        follow = script(steps, to_end=to_end, lanes=dict.fromkeys(lanes(scenario.others), "daemon"))
     except InputError as error:
         raise _at_script(scenario, error) from None
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from guestsim.abi.xs_wire import XENSTORE_RING_SIZE, Interface
@@ -18,15 +17,19 @@ from guestsim.machine.images import find_image
 from guestsim.machine.profile import DEVICES, Bar, BarKind, PciFunction, Profile
 from guestsim.machine.string_stores import StringStores
 from guestsim.runner.interrupt import requested
+from guestsim.runner.others import others_of
 from guestsim.scenario import (
     Daemon,
     Device,
     Ring,
     Scenario,
     StringOrder,
+    lanes,
     parse_device,
     parse_memory,
     parse_xen,
+    requests_of,
+    toolstack_store,
 )
 from guestsim.scenario import Stage as ScenarioStage
 from guestsim.trace import Actor, shared
@@ -36,22 +39,8 @@ __all__ = [
     "Setup",
     "initial_memory",
     "profile_of",
-    "requests_of",
-    "requests_of_firmware",
-    "requests_of_frontend",
     "set_up",
 ]
-
-_VBD = "device/vbd/51712"
-"""The first disk, xvda: major 202, minor 0 (docs/man/xen-vbd-interface.7.pandoc)."""
-
-_TOOLSTACK = {
-    f"{_VBD}/backend": "/local/domain/0/backend/vbd/1/51712",
-    f"{_VBD}/backend-id": "0",
-    f"{_VBD}/virtual-device": "51712",
-    f"{_VBD}/state": "1",
-}
-"""As libxl writes a disk's frontend (tools/libs/light/libxl_device.c)."""
 
 _KINDS = {
     "io": BarKind.IO,
@@ -114,15 +103,20 @@ def set_up(scenario: Scenario, images: Mapping[str, Path] | None = None) -> Setu
         introduce=bool(scenario.ring.connection),
         drop_layers=scenario.daemon.drop_layers,
         mistake=scenario.daemon.mistake,
+        others=others_of(scenario.others),
     )
-    daemon = make(model, config, build_store(_toolstack_store(scenario.store)))
+    store = build_store(
+        toolstack_store(scenario), more=sorted({it.domain for it in scenario.others} - {0})
+    )
+    daemon = make(model, config, store)
     return Setup(
         guest,
         daemon,
         initial_memory(scenario.ring, scenario.daemon),
         config.unheeded,
         tuple(chain),
-        {guest.name: guest.name, daemon.name: str(model)},
+        {guest.name: guest.name, daemon.name: str(model)}
+        | {name: name for name in lanes(scenario.others)},
     )
 
 
@@ -192,47 +186,3 @@ def _image(scenario: Scenario, stage: ScenarioStage, overrides: dict[str, Path])
         raise MissingImageError(f"{scenario.name}: boot.chain: {error} ({other})") from None
     except InputError as error:
         raise type(error)(f"{scenario.name}: boot.chain: {error}") from None
-
-
-def requests_of(scenario: Scenario, stage: ScenarioStage) -> tuple[str, ...]:
-    """What the stage asks of xenstore: its own requests, or the usual ones."""
-    if stage.requests is not None:
-        return stage.requests
-    if stage.is_path:
-        return ()  # somebody else's image: it knows what it wants
-    if stage.name == "frontend":
-        return requests_of_frontend(scenario.store)
-    return requests_of_firmware(scenario.store)
-
-
-def _toolstack_store(store: Mapping[str, str]) -> dict[str, str]:
-    """The scenario's store, with the disk that the toolstack gave the guest, unless the scenario
-    says something else about it."""
-    return {**_TOOLSTACK, **store}
-
-
-def requests_of_firmware(store: Mapping[str, str]) -> tuple[str, ...]:
-    """What firmware asks by default: everything that the scenario put under `hvmloader/` and
-    `platform/`, at least which BIOS to load."""
-    keys = [key for key in store if key.startswith(("hvmloader/", "platform/"))]
-    return tuple(map(partial(_read, store), keys)) or ("read hvmloader/bios",)
-
-
-def _read(store: Mapping[str, str], key: str) -> str:
-    """A request for the key. What is no line of text cannot be compared."""
-    value = store[key]
-    return f"read {key}={value}" if value.isprintable() else f"read {key}"
-
-
-def requests_of_frontend(store: Mapping[str, str]) -> tuple[str, ...]:
-    """What a PV block frontend does at boot: it reads its backend, writes its ring's details and
-    its state, and reads the state back (xen/include/public/io/blkif.h)."""
-    known = _toolstack_store(store)
-    return (
-        _read(known, f"{_VBD}/backend"),
-        _read(known, f"{_VBD}/backend-id"),
-        f"write {_VBD}/ring-ref=8",
-        f"write {_VBD}/event-channel=5",
-        f"write {_VBD}/state=3",
-        f"read {_VBD}/state=3",
-    )

@@ -7,8 +7,8 @@ from msgspec.structs import replace
 from guestsim.errors import InputError
 from guestsim.runner.control import Options
 from guestsim.runner.searched import search
-from guestsim.runner.setup import requests_of, set_up
-from guestsim.scenario import Scenario, Stage
+from guestsim.runner.setup import set_up
+from guestsim.scenario import Scenario, Stage, requests_of
 from guestsim.scenario.problem import Problem
 from guestsim.scenario.requests import check_requests
 from guestsim.trace import Outcome

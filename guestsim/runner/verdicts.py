@@ -34,7 +34,7 @@ from guestsim.trace.results import Result, Verdict
 __all__ = ["default_folder", "keep", "kept", "key_of", "program_digest"]
 
 _PROGRAM = Path(__file__).parents[1]
-_MEANING = ("title", "boot", "platform", "store", "ring", "daemon", "search", "expect")
+_MEANING = ("title", "boot", "platform", "store", "ring", "daemon", "others", "search", "expect")
 _MOST = 64 * MIB
 _LIBRARIES = ("unicorn", "capstone", "pyelftools", "msgspec")
 

@@ -18,7 +18,6 @@ from guestsim.scenario.models import (
     Judgement,
     Ring,
     Rules,
-    Runner,
     Scenario,
     Search,
     Stage,
@@ -26,6 +25,7 @@ from guestsim.scenario.models import (
     Strategy,
     StringOrder,
 )
+from guestsim.scenario.others import Other, When, absolute_path, lanes, parse_act
 from guestsim.scenario.platform import (
     Device,
     DeviceName,
@@ -37,6 +37,7 @@ from guestsim.scenario.platform import (
 from guestsim.scenario.shipped import shipped_scenarios
 from guestsim.scenario.story import story_of
 from guestsim.scenario.template import TEMPLATE
+from guestsim.scenario.usual import requests_of, toolstack_store
 
 __all__ = [
     "DEFAULT_STRATEGY",
@@ -53,26 +54,32 @@ __all__ = [
     "Frequency",
     "Judgement",
     "Lint",
+    "Other",
     "Platform",
     "Request",
     "Ring",
     "Rules",
-    "Runner",
     "Scenario",
     "Search",
     "Stage",
     "Step",
     "Strategy",
     "StringOrder",
+    "When",
+    "absolute_path",
     "find",
+    "lanes",
     "lint_file",
     "load",
     "load_one",
+    "parse_act",
     "parse_device",
     "parse_memory",
     "parse_request",
     "parse_xen",
+    "requests_of",
     "schema",
     "shipped_scenarios",
     "story_of",
+    "toolstack_store",
 ]

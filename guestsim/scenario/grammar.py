@@ -206,6 +206,7 @@ _FORMS = {
     "watch": _Form(_watch_with_depth),
     "unwatch": _Form(_watch),
     "event": _Form(_watch, error=False, tx=False),
+    "until": _Form(needs="KEY=VALUE", value=_MAYBE),
     "reset-watches": _Form(None, key=_NEVER),
     "transaction": _Form(_transaction_name, key=_MAYBE),
     "commit": _Form(None, key=_NEVER),
@@ -215,6 +216,7 @@ _FORMS = {
     "send": _Form(error=False),
     "raw": _Form(None, "=BYTES", key=_NEVER, value=_ALWAYS, error=False, tx=False),
     "partial": _Form(error=False),
+    "suspend": _Form(None, key=_NEVER, error=False, tx=False),
 }
 
 VERBS = tuple(_FORMS)
@@ -242,7 +244,7 @@ def parse_request(line: str) -> Request:
     verb, key, error, value = match.group("verb", "key", "error", "value")
     form = _FORMS[one_of(verb, VERBS)]
     if tx and not form.tx:
-        why = "sends nothing" if verb == "event" else "has its own header"
+        why = "sends nothing" if verb in ("event", "suspend") else "has its own header"
         raise InputError(f'"{verb}" {why}, so it has no "tx ID"')
     parts = _parse_key(verb, form, key)
     if error is not None:
@@ -250,6 +252,8 @@ def parse_request(line: str) -> Request:
             raise InputError(f'"{verb}" waits for no answer, so it expects no error')
         one_of(error, ERRORS)
     _check_request_value(verb, form, value, error)
+    if verb == "until" and value is None and error is None:
+        raise InputError('"until" needs KEY=VALUE or KEY!ERROR after it')
     _check_size(verb, key or "", value)
     return Request(verb, value=value, error=error, **tx, **parts)
 

@@ -17,7 +17,7 @@ from guestsim.files import MIB, read_text
 from guestsim.scenario.expanding import scenarios_of
 from guestsim.scenario.loading import parse_toml
 from guestsim.scenario.matrix import MAX_CASES
-from guestsim.scenario.models import Frequency, Runner, Scenario, Strategy
+from guestsim.scenario.models import Frequency, Scenario, Strategy
 from guestsim.scenario.positions import Position, Positions
 from guestsim.scenario.problem import Key, Problem, key_path
 from guestsim.trace.daemons import DaemonModel
@@ -201,7 +201,7 @@ def _never_come(scenario: Scenario) -> Iterator[Said]:
         return  # which stores all four indices at once, when it empties a ring
     for index, step in enumerate(scenario.search.script):
         words = (step.until or "").split()
-        if step.run is Runner.DAEMON and words[:1] == ["store"] and words[1] in _GUESTS:
+        if step.run == "daemon" and words[:1] == ["store"] and words[1] in _GUESTS:
             yield (
                 ("search", "script", index, "until"),
                 f"{scenario.daemon.model} never stores {words[1]}: the step does not end",

@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Meta
 
 from guestsim.abi.xs_wire import ServerFeature
+from guestsim.scenario.others import Other
 from guestsim.scenario.platform import Platform
 from guestsim.trace.daemons import DaemonModel, Mistake, Wakes
 from guestsim.trace.events import Matcher, parse_event
@@ -30,7 +31,6 @@ __all__ = [
     "Judgement",
     "Ring",
     "Rules",
-    "Runner",
     "Scenario",
     "ScenarioFile",
     "Search",
@@ -69,13 +69,6 @@ class StringOrder(StrEnum):
 
     IN_ORDER = "in-order"
     ANY_ORDER = "any-order"
-
-
-class Runner(StrEnum):
-    """The actor that a step of a script lets move."""
-
-    GUEST = "guest"
-    DAEMON = "daemon"
 
 
 class Frequency(StrEnum):
@@ -239,7 +232,13 @@ def feature_bit(feature: Feature | int) -> int:
 class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One step of a script."""
 
-    run: Annotated[Runner, Meta(description="Who has priority: it moves whenever it can.")]
+    run: Annotated[
+        str,
+        Meta(
+            description="Who has priority: guest, daemon, or one of the others. It moves whenever "
+            "it can."
+        ),
+    ]
     until: Annotated[
         str | None, Meta(description="The event after which the step ends: KIND PLACE[ = VALUE].")
     ] = None
@@ -377,6 +376,10 @@ class Sections(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     ] = {}
     ring: Annotated[Ring, Meta(description="The shared page as the guest finds it.")] = Ring()
     daemon: Annotated[Daemon, Meta(description="The xenstored on the other side.")] = Daemon()
+    others: Annotated[
+        tuple[Other, ...],
+        Meta(description="What others do to the store while the guest runs."),
+    ] = ()
     search: Annotated[Search, Meta(description="Which executions are tried.")] = Search()
     expect: Annotated[Expect, Meta(description="How executions may end.")] = Expect()
 

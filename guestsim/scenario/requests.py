@@ -87,6 +87,8 @@ class RequestList:
                 self._watch(request)
             case "event":
                 self._event(request)
+            case "until":
+                self._until(request)
             case "transaction":
                 self._begin(request)
             case "commit" | "abort":
@@ -95,7 +97,7 @@ class RequestList:
                 self._send()
             case "partial":
                 self._half_sent = True
-        if request.verb not in ("send", "raw", "partial", "event"):
+        if request.verb not in ("send", "raw", "partial", "event", "suspend"):
             # Replies come in order: with this one, all earlier ones are there.
             self._in_flight = 0
         return request
@@ -121,6 +123,14 @@ class RequestList:
                     f"the watches on {quoted(path)} and {quoted(other)} have the same token: "
                     "their events cannot be told apart"
                 )
+
+    def _until(self, request: Request) -> None:
+        path = request.key or ""
+        if not any(other == path for other, _ in self._watched):
+            near = hint(path, [other for other, _ in self._watched])
+            raise InputError(
+                f"no watch on {quoted(path)} before it, so nothing tells of a change{near}"
+            )
 
     def _begin(self, request: Request) -> None:
         name = request.key

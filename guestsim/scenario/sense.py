@@ -23,7 +23,6 @@ from guestsim.scenario.models import (
     Feature,
     Frequency,
     Judgement,
-    Runner,
     Scenario,
     Search,
     Stage,
@@ -32,6 +31,7 @@ from guestsim.scenario.models import (
     StringOrder,
     feature_bit,
 )
+from guestsim.scenario.others import check_others, lanes
 from guestsim.scenario.platform import (
     Device,
     PartError,
@@ -42,10 +42,11 @@ from guestsim.scenario.platform import (
 )
 from guestsim.scenario.problem import Key, Problem
 from guestsim.scenario.requests import check_depths, check_requests
+from guestsim.scenario.usual import requests_of, toolstack_store
 from guestsim.trace.daemons import DaemonModel
 from guestsim.trace.events import parse_event
 from guestsim.trace.memory_model import MemoryModel
-from guestsim.trace.spelling import hint
+from guestsim.trace.spelling import hint, not_one_of
 from guestsim.trace.text import printable, quoted
 
 __all__ = ["OPTIONS", "check_line", "check_name", "check_sense", "check_step"]
@@ -81,7 +82,8 @@ def check_sense(scenario: Scenario, given: dict[str, Any]) -> None:
     _check_store(scenario.store)
     _check_options(given)
     _check_daemon(scenario.daemon)
-    _check_search(scenario.search, scenario.boot)
+    _check_others(scenario)
+    _check_search(scenario)
     _check_expect(scenario.expect, scenario.search)
 
 
@@ -167,6 +169,15 @@ def _check_store(store: dict[str, str]) -> None:
             raise Problem(("store", path), str(error)) from None
 
 
+def _check_others(scenario: Scenario) -> None:
+    stages = scenario.boot.stages
+    # What an image of somebody else's writes nobody knows.
+    known = not any(stage.is_path for stage in stages)
+    requests = [line for stage in stages for line in requests_of(scenario, stage)]
+    names = tuple(stage.name for stage in stages)
+    check_others(scenario.others, toolstack_store(scenario), requests if known else None, names)
+
+
 def _check_options(given: dict[str, Any]) -> None:
     """Options belong to what the table chooses, and are refused, not ignored, with another."""
     for (table, chooser), options in OPTIONS.items():
@@ -195,7 +206,8 @@ def _check_daemon(daemon: Daemon) -> None:
         seen[bit] = feature
 
 
-def _check_search(search: Search, boot: Boot) -> None:
+def _check_search(scenario: Scenario) -> None:
+    search = scenario.search
     if search.strategy is Strategy.SCRIPT and not search.script:
         raise Problem(("search", "script"), 'strategy "script" needs a script of at least one step')
     one_by_one = (Strategy.SCRIPT, Strategy.RANDOM, Strategy.PCT)
@@ -209,21 +221,26 @@ def _check_search(search: Search, boot: Boot) -> None:
             ("search", "string_stores"),
             '"any-order" is for strategies that try more than one order; a script is in-order',
         )
-    stages = tuple(dict.fromkeys(stage.name for stage in boot.stages))
+    stages = tuple(dict.fromkeys(stage.name for stage in scenario.boot.stages))
     for index, step in enumerate(search.script):
-        check_step(step, stages, ("search", "script", index))
+        check_step(step, stages, lanes(scenario.others), ("search", "script", index))
 
 
-def check_step(step: Step, stages: tuple[str, ...] | None, key: Key) -> None:
+def check_step(
+    step: Step, stages: tuple[str, ...] | None, others: tuple[str, ...] | None, key: Key
+) -> None:
     """Raise a Problem where a step of a script makes no sense. `stages`: those of the boot chain,
-    None where it is not known yet."""
+    None where it is not known yet; `others`: who else there is, None where that is not known."""
+    movers = ("guest", "daemon", *(others or ()))
+    if step.run not in movers and others is not None:
+        raise Problem((*key, "run"), not_one_of(step.run, movers))
     try:
         if step.until is not None:
             parse_event(step.until)
     except InputError as error:
         raise Problem((*key, "until"), str(error)) from None
     if step.stage is not None:
-        if step.run is Runner.DAEMON:
+        if step.run != "guest":
             raise Problem((*key, "stage"), 'only run = "guest" has stages')
         if stages is not None and step.stage not in stages:
             chain = f"the boot chain ({', '.join(printable(stage) for stage in stages)})"

@@ -24,7 +24,7 @@ typedef uint8_t u8;
 typedef uint32_t u32;
 typedef uint64_t u64;
 
-enum { LOAD, STORE, RMW, FENCE, SEND, UNMASK, WAIT, HALT, CHOOSE }; /* guestsim.trace.Kind */
+enum { LOAD, STORE, RMW, FENCE, SEND, UNMASK, WAIT, HALT, CHOOSE, ACT }; /* guestsim.trace.Kind */
 enum { SPURIOUS = 2, CONSUME = 4, POLL = 16 };                     /* guestsim.trace.Flag */
 enum { DONE, SLICE, ANSWER, JUDGEMENT, STATES, MEMORY };           /* what explorer_run returns */
 enum { MOVED, ASLEEP, BLOCKED, HELD, ENDED };                      /* what a move comes to */
@@ -752,7 +752,7 @@ int explorer_add_nodes(struct explorer *e, u32 actor, const struct node *nodes, 
         int event = op->kind == SEND || op->kind == UNMASK;
         int word = op->kind == LOAD || op->kind == RMW || op->kind == WAIT || event;
         int asks = op->kind == LOAD || op->kind == RMW || op->kind == WAIT || op->kind == CHOOSE;
-        if (op->kind > CHOOSE || op->outcome >= OUTCOMES || op->judged > e->view_count) return -1;
+        if (op->kind > ACT || op->outcome >= OUTCOMES || op->judged > e->view_count) return -1;
         if (op->size > e->c.size || op->address > e->c.size - op->size) return -1;
         if (word && op->size > 8) return -1;
         if (op->kind == STORE && (op->data > e->data_count || op->size > e->data_count - op->data)) return -1;

@@ -3,6 +3,7 @@
 from guestsim.trace.actor import Actor, Burst
 from guestsim.trace.ops import (
     MEANING,
+    NOBODY,
     NOWHERE,
     End,
     Event,
@@ -13,11 +14,14 @@ from guestsim.trace.ops import (
     Sample,
     Site,
     Violation,
+    asks,
     is_yield,
+    meaning,
 )
 
 __all__ = [
     "MEANING",
+    "NOBODY",
     "NOWHERE",
     "Actor",
     "Burst",
@@ -30,5 +34,7 @@ __all__ = [
     "Sample",
     "Site",
     "Violation",
+    "asks",
     "is_yield",
+    "meaning",
 ]

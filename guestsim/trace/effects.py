@@ -23,6 +23,9 @@ _UNMASK = Kind.UNMASK
 _WAIT = Kind.WAIT
 _HALT = Kind.HALT
 _CHOOSE = Kind.CHOOSE
+_ACT = Kind.ACT
+
+_TOUCH_NOTHING = frozenset({_RMW, _FENCE, _HALT, _CHOOSE, _ACT})
 
 # Twice as fast as `shared.load`, which has to do with any size.
 _UNPACK = {size: struct.Struct(code).unpack_from for size, code in ((1, "B"), (2, "<H"), (4, "<I"))}
@@ -88,7 +91,7 @@ def apply(memory: bytearray, op: Op) -> bool:
             return False
         memory[op.address : end] = value
         return True
-    if kind is _RMW or kind is _FENCE or kind is _HALT or kind is _CHOOSE:
+    if kind in _TOUCH_NOTHING:
         return False
     if kind is _SEND:
         return _send(memory, op)

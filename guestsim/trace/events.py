@@ -36,14 +36,15 @@ class Matcher(msgspec.Struct, frozen=True):
 
     kind: Kind
     place: str | None = None
-    """The name of a field of shared memory; an op that touches any byte of it matches."""
+    """The name of a field of shared memory; an op that touches any byte of it matches. Of an act,
+    who asks."""
     value: int | None = None
     """Loaded, stored; of a wait, 1 for an event, 0 for a spurious end; of a send, 1 if it was
     news. Of an access to a part of a field of four bytes: see `matches`."""
 
     def word(self, memory: bytes | bytearray) -> int:
         """The value of the field, if it is one of four bytes; else 0."""
-        span = _addresses(self.place) if self.place is not None else ()
+        span = _addresses(self.place) if self.place in _spans() else ()
         return load(memory, min(span), _WORD) if len(span) == _WORD else 0
 
     def matches(self, event: Event, memory: bytes | bytearray, before: int) -> bool:
@@ -59,6 +60,8 @@ class Matcher(msgspec.Struct, frozen=True):
             return False
         if self.place is None:
             return True
+        if op.kind is Kind.ACT:
+            return op.site.stage == self.place
         span = _addresses(self.place)
         touched = [address for address in range(op.address, op.address + op.size)
                    if address in span]  # fmt: skip
@@ -95,6 +98,7 @@ def parse_event(text: str) -> Matcher:
     """The events that `KIND PLACE[ = VALUE]` means.
 
     load, store and rmw need a place; send, wait and unmask may have one; halt and fence have none.
+    In place of one, an act may have the name of who asks.
     The store half of an rmw is a store as well. A value is a number (`parse_number`) and needs a
     place; for send and wait it is 0 or 1, and unmask has none. InputError: one sentence on the
     first mistake, with the nearest word; where the text stands the caller knows.
@@ -112,7 +116,7 @@ def parse_event(text: str) -> Matcher:
         raise InputError(f"{word} has no place, but here stands {quoted(rest[0])}")
     if not rest and kind in _NEED_PLACE:
         raise InputError(f"{word} needs a place after it, for example {word} req_prod")
-    place = _parse_place(rest[0]) if rest else None
+    place = _parse_place(rest[0], kind) if rest else None
     if not equals:
         return Matcher(kind, place)
     if kind not in _NEED_PLACE | _EVENTS:
@@ -133,7 +137,9 @@ def parse_number(text: str) -> int:
     return int(text, 16) if text.startswith("0x") else int(text)
 
 
-def _parse_place(word: str) -> str:
+def _parse_place(word: str, kind: Kind) -> str:
+    if kind is Kind.ACT:
+        return word
     name, bracket, _ = word.partition("[")
     if bracket and name in places():
         raise InputError(f"{quoted(word)}: a place is a whole field; write {quoted(name)}")

@@ -13,6 +13,7 @@ import msgspec
 
 __all__ = [
     "MEANING",
+    "NOBODY",
     "NOWHERE",
     "End",
     "Event",
@@ -23,7 +24,9 @@ __all__ = [
     "Sample",
     "Site",
     "Violation",
+    "asks",
     "is_yield",
+    "meaning",
 ]
 
 
@@ -49,6 +52,9 @@ class Kind(IntEnum):
     """What nobody can know beforehand: its answer is any of 0 to `value` - 1, of which there are
     at least two. Touches no memory, and does not wait for stores in a buffer. A search tries every
     answer; an execution takes 0 unless its schedule says otherwise."""
+    ACT = 9
+    """Somebody else asks the daemon something and is answered: who stands in `site.stage`. Touches
+    no memory that is shared with the guest."""
 
 
 ANSWERED = frozenset({Kind.LOAD, Kind.RMW, Kind.WAIT, Kind.CHOOSE})
@@ -96,6 +102,9 @@ NOWHERE = Site()
 
 MEANING = " | "
 """Between the meanings of a CHOOSE's answers, in its note."""
+
+NOBODY = "nobody else asks"
+"""What it means that a daemon was woken and serves none of those who could ask (`Kind.ACT`)."""
 
 
 class Outcome(StrEnum):
@@ -145,6 +154,17 @@ class Op(msgspec.Struct, frozen=True, gc=False):
     what each answer means, with `MEANING` in between."""
     end: End | None = None
     """HALT only."""
+
+
+def asks(who: str) -> str:
+    """What it means that a daemon serves this one."""
+    return f"{who} asks"
+
+
+def meaning(event: Event) -> str:
+    """What the answer of a CHOOSE means; "" where its note does not say."""
+    meanings = event.op.note.split(MEANING)
+    return meanings[event.value] if event.value < len(meanings) else ""
 
 
 def is_yield(op: Op) -> bool:

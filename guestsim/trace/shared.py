@@ -28,6 +28,7 @@ __all__ = [
     "load",
     "pending_place",
     "place",
+    "resumed_place",
     "server_pending_place",
     "store",
 ]
@@ -36,7 +37,10 @@ RING = 0x0000
 SHARED_INFO = 0x1000
 SERVER = 0x2000
 """u32: bit 0 is the pending bit of the server's end of the event channel."""
-SHARED_SIZE = 0x2004
+_RESUMED = SERVER + 4
+"""u32: bit 0 says that a guest which has suspended itself may go on. Not in any page: it stands for
+what the hypervisor knows."""
+SHARED_SIZE = 0x2008
 
 PENDING = SHARED_INFO + SharedInfo.evtchn_pending
 MASK = SHARED_INFO + SharedInfo.evtchn_mask
@@ -51,7 +55,7 @@ _RING_FIELDS = {member.value: member.name.lower() for member in Interface if mem
 def field(address: int) -> str:
     """The name of the field at `address`: `req`, `rsp`, `req_cons`, …, `evtchn_pending`,
     `evtchn_mask`, `evtchn_upcall_pending`, `evtchn_upcall_mask`, `evtchn_pending_sel`,
-    `server_pending`, or `reserved` (the rest of the ring page)."""
+    `server_pending`, `resumed`, or `reserved` (the rest of the ring page)."""
     if address < SHARED_INFO:
         if address < Interface.RSP:
             return "req"
@@ -59,7 +63,7 @@ def field(address: int) -> str:
             return "rsp"
         return _RING_FIELDS.get(address & ~3, "reserved")
     if address >= SERVER:
-        return "server_pending"
+        return "resumed" if address >= _RESUMED else "server_pending"
     if PENDING <= address < PENDING + _EVENT_BYTES:
         return "evtchn_pending"
     if MASK <= address < MASK + _EVENT_BYTES:
@@ -101,6 +105,11 @@ def pending_place(port: int) -> tuple[int, int, int]:
 def server_pending_place() -> tuple[int, int, int]:
     """(address, size, bits) of the pending bit at the server's end."""
     return SERVER, 4, 1
+
+
+def resumed_place() -> tuple[int, int, int]:
+    """(address, size, bits) of what a guest waits for that has suspended itself."""
+    return _RESUMED, 4, 1
 
 
 def load(memory: bytes | bytearray | memoryview, address: int, size: int) -> int:

@@ -87,4 +87,7 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     is ENOENT, before all else. C xenstored asks the hypervisor, which `guestsim serve` cannot."""
     watch_depth: bool = False
     """WATCH takes a depth (XENSTORE_SERVER_FEATURE_WATCHDEPTH)."""
+    introduce_resets: bool = True
+    """INTRODUCE of a domain that is introduced already drops its watches and transactions; else it
+    keeps them."""
     quotas: Quotas = Quotas()

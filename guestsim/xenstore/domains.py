@@ -42,7 +42,7 @@ def _introduce(call: Call) -> bytes:
     if domid not in call.domains:
         call.domains = call.domains.set(domid, Domain())
         call.tell_special("@introduceDomain", domid)
-    for key, client in _connections(call, domid):
+    for key, client in _connections(call, domid) if call.dialect.introduce_resets else ():
         fresh = Connection(domid, next_transaction=client.next_transaction)
         call.connections = call.connections.set(key, fresh)
     return _OK

@@ -8,7 +8,7 @@ toolstack wrote, and write only in the places that are its own: its frontends un
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from guestsim.errors import InputError
 from guestsim.xenstore.path import ROOT, canonical, domain_path, is_below, parent
@@ -38,17 +38,21 @@ _INNER = frozenset({ROOT, "/local", "/local/domain", "/tool", "/tool/xenstored",
 """Nodes that no guest may look at."""
 
 
-def build_store(entries: Mapping[str, str | bytes], domid: int = 1) -> Store:
+def build_store(
+    entries: Mapping[str, str | bytes], domid: int = 1, *, more: Iterable[int] = ()
+) -> Store:
     """The store with `entries`, in their order: paths (absolute, or relative to the domain's
-    own) and values. The domain's own path and its places exist even if no entry names them.
+    own) and values. The domain's own path and its places exist even if no entry names them; so do
+    those of `more` domains.
 
     Raises `InputError` for a path that xenstore would refuse.
     """
     base = domain_path(domid)
     store = _add(EMPTY, "/tool/xenstored", b"", domid)
-    store = _add(store, base, b"", domid)
-    for name in GUEST_OWNED:
-        store = _add(store, f"{base}/{name}", b"", domid)
+    for domain in (domid, *more):
+        own = domain_path(domain)
+        for place in (own, *(f"{own}/{name}" for name in GUEST_OWNED)):
+            store = _add(store, place, b"", domain)
     for name, value in entries.items():
         path = canonical(name.encode("utf-8"), base)
         if path is None:

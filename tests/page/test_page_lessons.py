@@ -8,7 +8,7 @@ import pytest
 
 from guestsim.errors import InputError
 from guestsim.page.lessons import Goal, Lesson, Question, load_lesson, load_lessons, to_play
-from guestsim.scenario import Runner, Step, Strategy
+from guestsim.scenario import Step, Strategy
 from guestsim.trace import Outcome
 from guestsim.trace.memory_model import MemoryModel
 
@@ -65,8 +65,8 @@ def test_a_lesson_is_read() -> None:
         goal=Goal(reach=Outcome.REFUSED),
         task="Make the daemon refuse the ring.",
         start=(
-            Step(run=Runner.GUEST, until="store req_prod = 0", stage="reset-poison"),
-            Step(run=Runner.DAEMON),
+            Step(run="guest", until="store req_prod = 0", stage="reset-poison"),
+            Step(run="daemon"),
         ),
         question=Question(ask="Why?", answers=("So.", "Not so."), right=2, because="It is not so."),
         text="Once upon a time.\n\nThe end.",

@@ -24,7 +24,7 @@ from guestsim.runner import (
 )
 from guestsim.runner.once import replay_once, scenario_of
 from guestsim.scenario import load_one
-from guestsim.scenario.models import Runner, Scenario, Step
+from guestsim.scenario.models import Scenario, Step
 from guestsim.trace import Outcome
 from guestsim.trace.results import Result, Verdict
 
@@ -262,7 +262,7 @@ def _without_script(path: Path) -> Path:
 
 def test_a_script_that_cannot_be_followed_names_file_and_key(tmp_path: Path) -> None:
     scenario = written(tmp_path, CLOSING.format(start=0, model="oxenstored", memory="sc"))
-    steps = (Step(run=Runner.GUEST, until="store req_prod", nth=99),)
+    steps = (Step(run="guest", until="store req_prod", nth=99),)
     lost = replace(scenario, search=replace(scenario.search, script=steps))
     with pytest.raises(InputError, match=rf"^{scenario.name}: search\.script: script step 1 "):
         check(lost)

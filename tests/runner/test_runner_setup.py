@@ -10,8 +10,6 @@ from guestsim.errors import InputError, MissingImageError
 from guestsim.rules import ALL
 from guestsim.runner.setup import (
     initial_memory,
-    requests_of_firmware,
-    requests_of_frontend,
     set_up,
 )
 from guestsim.scenario import RULES, Daemon, Ring, Scenario, load_one
@@ -44,18 +42,6 @@ def test_what_the_daemon_advertises_is_there_before_the_guest_runs() -> None:
     assert word(initial_memory(Ring(), daemon), 2064) == 1
     # A dom0less page waits for its introduction.
     assert word(initial_memory(Ring(connection=1), daemon), 2064) == 0
-
-
-def test_firmware_asks_for_what_the_toolstack_put_there_for_it() -> None:
-    store = {"hvmloader/bios": "seabios", "platform/acpi": "1", "data/x": "no"}
-    assert requests_of_firmware(store) == ("read hvmloader/bios=seabios", "read platform/acpi=1")
-    assert requests_of_firmware({}) == ("read hvmloader/bios",)
-
-
-def test_the_frontend_expects_what_the_scenario_stored() -> None:
-    requests = requests_of_frontend({"device/vbd/51712/backend": "/elsewhere"})
-    assert requests[0] == "read device/vbd/51712/backend=/elsewhere"
-    assert requests[-2:] == ("write device/vbd/51712/state=3", "read device/vbd/51712/state=3")
 
 
 def test_an_unknown_image_gets_the_nearest_name(tmp_path: Path) -> None:

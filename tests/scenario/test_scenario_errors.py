@@ -171,8 +171,8 @@ def device(line: str) -> str:
         # Requests.
         (request("raed k"), 'boot.chain[0].requests[1]: "raed" is not one of read, write, mkdir, '
          "rm, directory, directory-part, get-perms, set-perms, watch, unwatch, event, "
-         "reset-watches, transaction, commit, abort, get-domain-path, message, send, raw, partial; "
-         'did you mean "read"?'),
+         "until, reset-watches, transaction, commit, abort, get-domain-path, message, send, raw, "
+         'partial, suspend; did you mean "read"?'),
         (request("read k\\nread l"), "boot.chain[0].requests[1]: a request is one line of text; "
          '"\\n" may not stand in it'),
         (request("watch k " + "t" * 4094), "boot.chain[0].requests[1]: a payload has at most 4096 "

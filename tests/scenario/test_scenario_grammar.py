@@ -22,7 +22,6 @@ from guestsim.scenario import (
     Expect,
     Frequency,
     Request,
-    Runner,
     Scenario,
     Search,
     Step,
@@ -277,7 +276,7 @@ def test_the_front_doors_speak_one_language(text: str) -> None:
         path=Path("x.toml"),
         title="t",
         boot=Boot(chain=("a",)),
-        search=Search(strategy=Strategy.SCRIPT, script=(Step(run=Runner.GUEST, until=text),)),
+        search=Search(strategy=Strategy.SCRIPT, script=(Step(run="guest", until=text),)),
         expect=Expect(connected=Frequency.ALWAYS),
     )
     step = ScriptStep("guest", until=text)

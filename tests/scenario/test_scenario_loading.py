@@ -97,7 +97,7 @@ def test_the_script_of_the_design() -> None:
         "]\n"
     )
     first, second, third = load_one(write(text)).search.script
-    assert first == Step(run="guest", until="store req_prod", stage="reset-poison", nth=7)  # type: ignore[arg-type]
+    assert first == Step(run="guest", until="store req_prod", stage="reset-poison", nth=7)
     assert first.event == Matcher(Kind.STORE, "req_prod")
     assert second.event == Matcher(Kind.LOAD, "req_cons", 22)
     assert third.event is None

@@ -41,7 +41,6 @@ CHOICES: tuple[type[enum.StrEnum], ...] = (
     models.Strategy,
     MemoryModel,
     models.StringOrder,
-    models.Runner,
     models.Frequency,
     models.Judgement,
 )

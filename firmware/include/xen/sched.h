@@ -10,6 +10,7 @@
 #define SCHEDOP_poll 3
 
 #define SHUTDOWN_poweroff 0
+#define SHUTDOWN_suspend 2
 #define SHUTDOWN_crash 3
 
 struct sched_shutdown {

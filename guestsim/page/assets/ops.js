@@ -14,7 +14,7 @@
  */
 
 export const Kind = Object.freeze({
-  LOAD: 0, STORE: 1, RMW: 2, FENCE: 3, SEND: 4, UNMASK: 5, WAIT: 6, HALT: 7, CHOOSE: 8,
+  LOAD: 0, STORE: 1, RMW: 2, FENCE: 3, SEND: 4, UNMASK: 5, WAIT: 6, HALT: 7, CHOOSE: 8, ACT: 9,
 });
 
 export const Flag = Object.freeze({

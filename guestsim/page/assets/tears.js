@@ -49,7 +49,7 @@ function findResets(story) {
     };
     story.events.forEach((event, at) => {
       const {kind} = event.op;
-      if (event.actor !== actor || kind === Kind.FENCE || kind === Kind.CHOOSE) return;
+      if (event.actor !== actor || kind === Kind.FENCE || kind === Kind.CHOOSE || kind === Kind.ACT) return;
       if (kind === Kind.STORE) group.push(at);
       else close();
     });

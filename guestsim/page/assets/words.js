@@ -66,7 +66,7 @@ function rowAt(events, at, to, turns, program) {
   } else {
     row.text = single(events[at], program);
   }
-  if (op.note && op.kind !== Kind.CHOOSE) row.text += ` · ${op.note}`;
+  if (op.note && op.kind !== Kind.CHOOSE && op.kind !== Kind.ACT) row.text += ` · ${op.note}`;
   return row;
 }
 
@@ -132,6 +132,7 @@ export function single(event, program) {
     case Kind.FENCE: return "fence";
     case Kind.HALT: return halt(/** @type {End} */ (op.end));
     case Kind.CHOOSE: return op.note.split(" | ")[Number(value)] || `choice ${value} of 0..${Number(op.value) - 1}`;
+    case Kind.ACT: return `${op.stage}: ${op.note}`;
     case Kind.UNMASK: return "unmask the event channel";
     case Kind.SEND: {
       const other = program.actors[actor === 0 ? 1 : 0]?.label ?? "the other side";
@@ -158,7 +159,7 @@ export function nextWords(play, actor) {
   const {program} = play;
   const op = play.op(actor);
   const name = op.size ? placeOf(op, program) : "";
-  const note = op.note && op.kind !== Kind.CHOOSE ? ` · ${op.note}` : "";
+  const note = op.note && op.kind !== Kind.CHOOSE && op.kind !== Kind.ACT ? ` · ${op.note}` : "";
   switch (op.kind) {
     case Kind.LOAD: return `load ${name}${note}`;
     case Kind.RMW: return `exchange ${name}${note}`;
