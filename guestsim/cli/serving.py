@@ -11,8 +11,19 @@ import typer
 from guestsim.cli.command import Command
 from guestsim.cli.commands import app, say
 from guestsim.errors import OutputError
+from guestsim.trace.daemons import DaemonModel
+from guestsim.trace.spelling import not_one_of
 
 __all__ = ["serve"]
+
+
+_MODELS = (DaemonModel.XENSTORED, DaemonModel.OXENSTORED)
+
+
+def _served(text: str) -> DaemonModel:
+    if text not in _MODELS:
+        raise typer.BadParameter(not_one_of(text, _MODELS))
+    return DaemonModel(text)
 
 
 @app.command(cls=Command, short_help="Be a xenstored on a Unix socket, until Ctrl-C.")
@@ -31,6 +42,15 @@ def serve(
             help="Begin with the [store] of this TOML file. Default: an empty store.",
         ),
     ] = None,
+    model: Annotated[
+        DaemonModel,
+        typer.Option(
+            "--model",
+            parser=_served,
+            metavar="xenstored|oxenstored",
+            help="Whose ways it has: those of the C implementation, or of the one in OCaml.",
+        ),
+    ] = DaemonModel.XENSTORED,
     trace: Annotated[bool, typer.Option("--trace", help="Print every message.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing.")] = False,
 ) -> None:
@@ -47,7 +67,8 @@ def serve(
             warn(f"{listener.path}: nobody listened on the socket that was there; replaced")
         tell(f"ready: export XENSTORED_PATH={listener.path.absolute()}")
 
-    hub = new_hub(store, _teller("no more messages are shown") if trace else None)
+    shown = _teller("no more messages are shown") if trace else None
+    hub = new_hub(store, shown, model)
     serve_clients(hub, socket, ready=ready, say=warn)
 
 

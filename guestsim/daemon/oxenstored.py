@@ -72,63 +72,20 @@ from guestsim.daemon.words import reply_note, request_note
 from guestsim.trace import Kind, Op, Site
 from guestsim.trace.daemons import Mistake, Wakes
 from guestsim.xenstore import (
-    Dialect,
+    OXENSTORED,
     Message,
     Outgoing,
-    Quotas,
     ServerState,
     Store,
     handle,
     reset,
     serve_domain,
+    with_special_nodes,
 )
 
 __all__ = ["DIALECT", "Phase", "RingDaemon", "State", "make"]
 
-DIALECT = Dialect(
-    control_ok=True,
-    unknown_transaction="EIO",
-    transaction_first=True,
-    events_first=False,
-    events_by_path=True,
-    sorted_directory=True,
-    directory_part=False,
-    hides_missing=False,
-    creator_owns=False,
-    special_nodes=True,
-    makes_root=True,
-    watch_tx_id=False,
-    watch_junk=False,
-    end_junk=True,
-    owner_error="EACCES",
-    replays=True,
-    introduce_resets=False,
-    quotas=Quotas(
-        nodes_error="EQUOTA",
-        watches=101,
-        watches_error="EQUOTA",
-        transactions_error="EQUOTA",
-        permissions=None,
-        record=None,
-        value=2048,
-        touched=None,
-        requests=1024,
-    ),
-)
-"""process.ml: `do_debug` answers a domain that is not domain 0 with OK and does nothing, so a ring
-of zeroes (CONTROL requests of length zero) is answered by OKs; `process_packet` looks up the tx_id
-before all else and outside of what `input_handle_error` catches, hence EIO; `reply_ack` sends the
-reply before the events; `transaction_replay`. connections.ml: `fire_watches`. symbol.ml and
-store.ml: children are kept in the order of their names (`ls`), a new node takes its parent's
-permissions with the owner (`path_write`), a missing one raises whoever asks (`read`), to give a
-node away is a denied permission (`setperms`). `path_mkdir` gives
-the root back without a look. utils.ml (`path_validate`) and store.ml (`Path.of_string`) make one
-name below the root of all that begins with `@`. process.ml: `maybe_ignore_transaction` puts 0 for
-the tx_id of WATCH and UNWATCH, and the reply has that; `do_watch` and `do_unwatch` match two
-strings and nothing behind them, `do_transaction_end` the first string only. op.ml: there is no
-DIRECTORY_PART. quota.ml, define.ml, connection.ml (`add_watch` and `start_transaction` compare
-before they count), transaction.ml (`check_quota_exn`): the quotas. EQUOTA is in no list of errors
-that a client might have."""
+DIALECT = OXENSTORED
 
 _MOST_CREDIT = 4
 
@@ -419,7 +376,7 @@ class RingDaemon:
 def make(config: DaemonConfig, contents: Store) -> GeneratorActor[State]:
     """oxenstored, serving the domain of `config` from the store `contents`."""
     daemon = RingDaemon(config)
-    return GeneratorActor(daemon.first(serve_domain(contents, config.domid)), daemon.turn)
+    return GeneratorActor(daemon.first(serve_domain(with_special_nodes(contents), config.domid)), daemon.turn)
 
 
 def _close_ops(

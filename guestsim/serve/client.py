@@ -5,8 +5,8 @@ answered while more than `HIGH_WATER` bytes wait for it to read; nothing more is
 either. Events come from others, who must not have to wait for it: they are kept while it does not
 read, and when they are more than `EVENTS_KEPT` bytes its connection ends.
 
-An event that waits already is not queued again, as in xenstored (tools/xenstored/core.c,
-`send_event`); those of special watches always are.
+An event that waits already is not queued again, as in C xenstored (tools/xenstored/core.c,
+`send_event`); those of special watches always are, and oxenstored queues every event.
 """
 
 from __future__ import annotations
@@ -111,7 +111,8 @@ class Client(asyncio.Protocol):
     def deliver(self, message: Message) -> None:
         """A message for the client."""
         encoded = message.encode()
-        if message.type == _EVENT and not message.payload.startswith(b"@"):
+        merged = message.type == _EVENT and self._hub.dialect.events_merged
+        if merged and not message.payload.startswith(b"@"):
             if encoded in self._events:
                 return
             self._events.add(encoded)

@@ -59,7 +59,7 @@ class Hub:
         self.state = state
         """As of the last request. May be replaced between requests by one that has the same
         connections."""
-        self._dialect = dialect or Dialect()
+        self.dialect = dialect or Dialect()
         self._elsewhere = elsewhere
         self._watcher = watcher
         self._receivers: dict[int, Receiver] = {}
@@ -85,7 +85,7 @@ class Hub:
         """Answer `message` of connection `key`: gives everybody what they get because of it."""
         if self._watcher is not None:
             self._watcher(key, message, True)
-        self.state, outgoing = handle(self.state, key, message, self._dialect)
+        self.state, outgoing = handle(self.state, key, message, self.dialect)
         self.send(outgoing)
 
     def send(self, outgoing: Iterable[Outgoing]) -> None:

@@ -15,11 +15,15 @@ from guestsim.serve.limits import BACKLOG, client_limit
 from guestsim.serve.listener import Listener, listen
 from guestsim.serve.store_file import fresh_store, load_store
 from guestsim.serve.words import trace_line
-from guestsim.xenstore import Message, ServerState
+from guestsim.trace.daemons import DaemonModel
+from guestsim.xenstore import OXENSTORED, Dialect, Message, ServerState
 
-__all__ = ["Server", "new_hub", "serve"]
+__all__ = ["MODELS", "Server", "new_hub", "serve"]
 
 Say = Callable[[str], None]
+
+MODELS = {DaemonModel.XENSTORED: Dialect(), DaemonModel.OXENSTORED: OXENSTORED}
+"""The ways of each server that there is to be."""
 
 _MANY = 1000
 """Clients that ought to be possible; told if they are not."""
@@ -82,16 +86,22 @@ class Server:
         self.error = self.error or error
 
 
-def new_hub(store: Path | None = None, trace: Say | None = None) -> Hub:
+def new_hub(
+    store: Path | None = None,
+    trace: Say | None = None,
+    model: DaemonModel = DaemonModel.XENSTORED,
+) -> Hub:
     """A server without clients. Its store is that of the file `store`, or a fresh one; `trace` is
-    given every message, one line each. InputError where the file cannot be used."""
+    given every message, one line each; `model` is one of `MODELS`, whose ways it has. InputError
+    where the file cannot be used."""
 
     def show(key: int, message: Message, incoming: bool) -> None:
         assert trace is not None
         trace(trace_line(key, message, incoming))
 
-    contents = fresh_store() if store is None else load_store(store)
-    return Hub(ServerState(contents), watcher=show if trace is not None else None)
+    dialect = MODELS[model]
+    contents = fresh_store(dialect) if store is None else load_store(store, dialect)
+    return Hub(ServerState(contents), dialect, watcher=show if trace is not None else None)
 
 
 def serve(hub: Hub, path: Path, *, ready: Callable[[Listener], None], say: Say) -> None:

@@ -11,7 +11,7 @@ from guestsim.scenario.loading import read_toml
 from guestsim.scenario.problem import Key, Problem, key_path, show
 from guestsim.trace.spelling import hint
 from guestsim.trace.text import escaped, quoted
-from guestsim.xenstore import Store, build_store
+from guestsim.xenstore import Dialect, Store, build_store, with_special_nodes
 from guestsim.xenstore.store import EMPTY, TOOLS_ONLY
 
 __all__ = ["fresh_store", "load_store"]
@@ -19,12 +19,16 @@ __all__ = ["fresh_store", "load_store"]
 _TABLE = "store"
 
 
-def fresh_store() -> Store:
-    """As xenstored makes it (`setup_structure` of tools/xenstored/core.c): `/tool/xenstored`."""
-    return EMPTY.create("/tool/xenstored", b"", TOOLS_ONLY)
+def fresh_store(dialect: Dialect | None = None) -> Store:
+    """As the server makes it. C xenstored (`setup_structure` of tools/xenstored/core.c):
+    `/tool/xenstored`. oxenstored (xenstored.ml): besides that `/local`, and the special names."""
+    store = EMPTY.create("/tool/xenstored", b"", TOOLS_ONLY)
+    if dialect is not None and dialect.special_nodes:
+        store = with_special_nodes(store.create("/local", b"", TOOLS_ONLY))
+    return store
 
 
-def load_store(path: Path) -> Store:
+def load_store(path: Path, dialect: Dialect | None = None) -> Store:
     """The store of a file: one table `[store]`, as in scenarios, for a domain 1 that is about to
     start. InputError: one line with the file, the key and what is wrong."""
     document = read_toml(path)
@@ -34,7 +38,8 @@ def load_store(path: Path) -> Store:
         raise InputError(
             f"{escaped(str(path))}: {key_path(problem.key)}: {problem.message}"
         ) from None
-    return build_store(entries)
+    store = build_store(entries)
+    return with_special_nodes(store) if dialect is not None and dialect.special_nodes else store
 
 
 def _entries(document: dict[str, Any]) -> dict[str, str]:

@@ -6,12 +6,14 @@ makes the store that a domain finds at its start. Everything is an immutable val
 
 from guestsim.xenstore.dialect import Dialect, Quotas
 from guestsim.xenstore.message import Message, Need, Overlong, Parser, parse, type_name
+from guestsim.xenstore.oxenstored import OXENSTORED, with_special_nodes
 from guestsim.xenstore.server import Outgoing, handle
 from guestsim.xenstore.state import Connection, ServerState, connect, disconnect, reset
 from guestsim.xenstore.store import Store
 from guestsim.xenstore.toolstack import build_store, serve_domain
 
 __all__ = [
+    "OXENSTORED",
     "Connection",
     "Dialect",
     "Message",
@@ -30,4 +32,5 @@ __all__ = [
     "reset",
     "serve_domain",
     "type_name",
+    "with_special_nodes",
 ]

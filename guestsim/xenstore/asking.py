@@ -15,8 +15,9 @@ __all__ = ["Asking", "Death", "Refusal"]
 class Refusal(Exception):  # noqa: N818 (a guest's mistake, not an error of ours)
     """The request fails: it gets an ERROR with this name. Never leaves `server.handle`.
 
-    Raised before the request has changed the store. A transaction may remember what the request
-    has looked at, and that it cannot be committed; a failed TRANSACTION_END has ended it.
+    Raised before the request has changed the store; only `Call.make_above` leaves what it has made.
+    A transaction may remember what the request has looked at, and that it cannot be committed; a
+    failed TRANSACTION_END has ended it.
     """
 
     def __init__(self, error: str) -> None:
@@ -87,7 +88,7 @@ class Asking:
     def path(self, raw: bytes) -> str:
         """The canonical path that the client means."""
         if self.dialect.special_nodes and raw.startswith(b"@"):
-            return self.special(raw)
+            return f"/{self.special(raw)}"
         path = canonical(raw, self.connection.base)
         if path is None:
             raise self.failed("EINVAL")

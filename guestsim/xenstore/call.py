@@ -8,10 +8,17 @@ from guestsim.abi.xs_wire import XsdSockmsgType
 from guestsim.xenstore.active import ACTIVE
 from guestsim.xenstore.asking import Asking, Refusal
 from guestsim.xenstore.dialect import Dialect
-from guestsim.xenstore.events import Event, Listener, change_events, removal_events, special_events
+from guestsim.xenstore.events import (
+    Event,
+    Listener,
+    around,
+    change_events,
+    removal_events,
+    special_events,
+)
 from guestsim.xenstore.frozen import FrozenMap
 from guestsim.xenstore.message import Message
-from guestsim.xenstore.path import ROOT, parent
+from guestsim.xenstore.path import ROOT, join, parent
 from guestsim.xenstore.permission import Access, Permission, Permissions
 from guestsim.xenstore.state import Connection, Domain, ServerState
 from guestsim.xenstore.store import Node, Store
@@ -150,13 +157,35 @@ class Call(Asking):
             self.wrote(step, made=True)
         self._tell(path, before, low=nearest)
 
+    def make_above(self, path: str) -> None:
+        """Make the nodes that are missing above `path`, one by one; they are told to nobody, and
+        stay, whatever becomes of the request."""
+        nearest, missing = self.store.reach(path)
+        if len(missing) < 2:
+            return
+        if not self.access(nearest.permissions) & Access.WRITE:
+            raise self.failed("EACCES")
+        above = path
+        for _ in missing:
+            above = parent(above)
+        low = above
+        self.wrote(low)
+        for name in missing[:-1]:
+            self._check_nodes(nearest.permissions[0].domid, 1)
+            above = join(above, name)
+            self.store = self.store.create(above, b"", nearest.permissions)
+            self.wrote(above, made=True)
+            if isinstance(self.transaction, Logged):
+                self.transaction = self.transaction.reached(low)
+
     def touch_root(self) -> None:
         """What oxenstored makes of MKDIR `/`: nothing changes, and the watchers are told."""
         self._tell(ROOT, self.store)
 
     def remove(self, path: str) -> None:
         """Take the node at `path` away with all below it, and tell the watchers. A node that goes
-        with its parent is told only to those who watch that very node."""
+        with its parent is told only to those who watch that very node. The root stays, and only
+        what is below it goes."""
         gone = list(self.store.descend(path))
         above = parent(path)
         if isinstance(self.transaction, Tracked):
@@ -178,7 +207,11 @@ class Call(Asking):
             return
         before = self.tree
         if self.dialect.replays:
-            self.store = before.remove(path)
+            root = before.top.children[""]
+            if path == ROOT:
+                self.store = before.put(ROOT, Node(root.value, root.permissions))
+            else:
+                self.store = before.remove(path)
             self._tell(path, before, low=above)
             return
         # While the nodes' permissions can still be seen.
@@ -337,9 +370,6 @@ class Call(Asking):
 
     def tell_logged(self, kind: int, path: str, base: Store, store: Store) -> None:
         """The events of oxenstored for a request of that type, which made `store` of `base`."""
-        if path.startswith("@"):
-            # Only the tools change these, and only who watches the root would hear of it.
-            return
         if kind == XsdSockmsgType.XS_RM:
             self.events += removal_events(self.listeners(), base, path)
             return
@@ -351,8 +381,13 @@ class Call(Asking):
 
     def tell_special(self, name: str, domid: int) -> None:
         """Tell the watchers of `@introduceDomain` or `@releaseDomain`."""
+        if self.dialect.special_nodes:
+            grants = around(self.tree, f"/{name}")
+        else:
+            node = self.tree.get(name)
+            grants = () if node is None else (node.permissions,)
         self.before += special_events(
-            self.listeners(), self.tree, name, domid, depth=self.dialect.watch_depth
+            self.listeners(), grants, name, domid, depth=self.dialect.watch_depth
         )
 
     # The end.

@@ -37,11 +37,14 @@ class Quotas(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Dialect(msgspec.Struct, frozen=True, kw_only=True):
-    """One server's ways. The defaults are C xenstored's of 4.17; the values of the others stand
-    in `guestsim.daemon`, with their source."""
+    """One server's ways. The defaults are C xenstored's of 4.17; those of oxenstored stand in
+    `oxenstored`, with their source."""
 
     control_ok: bool = False
     """CONTROL from a domain without privilege is answered OK, and ignored, not EACCES."""
+    ocaml_tools: bool = False
+    """Requests of the tools as oxenstored answers them: CONTROL has other commands, and none is
+    unknown; a number is what OCaml reads as one, and anything else EINVAL."""
     unknown_transaction: str = "ENOENT"
     """The error for a tx_id that is not open."""
     transaction_first: bool = False
@@ -52,6 +55,8 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     """A client's events for one change come in the order of the watched paths, from the root down
     and the newest watch first; not in the order of registration. A removal is told for the node
     first and then for what is watched below, be it there or not; not from the leaves up."""
+    events_merged: bool = True
+    """An event that still waits to be sent is not queued once more."""
     sorted_directory: bool = False
     """DIRECTORY gives names in ascending order; not in that of creation."""
     directory_part: bool = True
@@ -62,10 +67,14 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     creator_owns: bool = True
     """A domain without privilege owns what it creates; else the parent's owner does."""
     special_nodes: bool = False
-    """A special name is a node below the root for every request, not for WATCH and SET_PERMS
-    alone."""
+    """A special name is a node below the root for every request but WATCH and UNWATCH, with a
+    slash in front or without. Else it is one for WATCH and SET_PERMS alone, and beside the root."""
     makes_root: bool = False
-    """MKDIR of `/` is answered OK to anybody, and counts as a change."""
+    """MKDIR of `/` is answered OK to anybody, and counts as a change. RM of `/` removes all that
+    is below it. Nobody hears of a change of `/` itself."""
+    makes_above_first: bool = False
+    """WRITE and MKDIR make the missing nodes above one by one before they look at quotas and the
+    value: these stay if the request fails."""
     watch_tx_id: bool = True
     """The reply to WATCH and UNWATCH has the tx_id of the request; else 0."""
     watch_junk: bool = True

@@ -6,37 +6,29 @@ RELEASE do to a ring page is the daemon's matter; here is what they do to what t
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 
 from guestsim.abi.xen import DOMID_SELF
 from guestsim.abi.xs_wire import XsdSockmsgType
 from guestsim.xenstore.asking import Refusal
 from guestsim.xenstore.call import Call
+from guestsim.xenstore.numbers import first_digits, number, ocaml_number
 from guestsim.xenstore.path import domain_path
 from guestsim.xenstore.permission import Access, Permissions
 from guestsim.xenstore.state import Connection, Domain
 from guestsim.xenstore.store import SPECIAL
 
-__all__ = ["DOMAIN_HANDLERS", "number"]
+__all__ = ["DOMAIN_HANDLERS"]
 
 _OK = b"OK\0"
-_NUMBER = re.compile(rb"[ \t-\r]*([+-]?[0-9]+)")
-
-
-def number(raw: bytes, *, signed: bool = False) -> int:
-    """As atoi reads it: what is not a number is 0. Unless `signed`, modulo 2^32."""
-    match = _NUMBER.match(raw)
-    value = int(match[1]) if match else 0
-    return value if signed else value & 0xFFFFFFFF
 
 
 def _introduce(call: Call) -> bytes:
-    strings = call.strings()
+    strings = _parts(call)
     if len(strings) < 3:
         raise Refusal("EINVAL")
-    domid, port = number(strings[0]), number(strings[2], signed=True)
-    if port <= 0 or domid >= DOMID_SELF:
+    domid, port = _number(call, strings[0]), _number(call, strings[2], signed=True)
+    if port <= 0 or not 0 <= domid < DOMID_SELF:
         raise Refusal("EINVAL")
     call.step_out()
     if domid not in call.domains:
@@ -104,36 +96,66 @@ def _set(call: Call, path: str, permissions: Permissions) -> None:
 
 def _resume(call: Call) -> bytes:
     # That a domain has shut down is not remembered, so there is nothing to forget.
+    if call.dialect.ocaml_tools:
+        if _number(call, _parts(call)[0]) not in call.domains:
+            raise Refusal("EINVAL")
+        return _OK
     _introduced(call, call.one_string())
     return _OK
 
 
 def _set_target(call: Call) -> bytes:
     strings = call.strings()
-    if len(strings) < 2:
+    if call.dialect.ocaml_tools:
+        if len(strings) != 2 or not call.message.payload.endswith(b"\0"):
+            raise Refusal("EINVAL")
+        domid, target = first_digits(strings[0]), first_digits(strings[1])
+        known = domid in call.domains
+    elif len(strings) < 2:
         raise Refusal("EINVAL")
-    domid, target = number(strings[0]), number(strings[1])
-    if domid not in call.domains or target not in call.domains:
+    else:
+        domid, target = number(strings[0]), number(strings[1])
+        known = domid in call.domains and target in call.domains
+    if not known:
         raise Refusal("ENOENT")
     call.domains = call.domains.set(domid, Domain(target))
     return _OK
 
 
 def _introduced(call: Call, raw: bytes) -> int:
-    domid = number(raw)
+    """The domain of that number, which has to be there and not domain 0. (oxenstored would release
+    domain 0, too, and remove all that it owns.)"""
+    domid = _number(call, raw)
     if not domid:
         raise Refusal("EINVAL")
     if domid not in call.domains:
-        raise Refusal("ENOENT")
+        raise Refusal("EINVAL" if call.dialect.ocaml_tools else "ENOENT")
     return domid
 
 
+def _parts(call: Call) -> list[bytes]:
+    """The payload's strings; of oxenstored's, the last one needs no nul."""
+    return call.message.payload.split(b"\0") if call.dialect.ocaml_tools else call.strings()
+
+
+def _number(call: Call, raw: bytes, *, signed: bool = False) -> int:
+    if call.dialect.ocaml_tools:
+        found = ocaml_number(raw.decode("latin-1"))
+        if found is None:
+            raise Refusal("EINVAL")
+        return found
+    return number(raw, signed=signed)
+
+
 def _get_domain_path(call: Call) -> bytes:
-    return f"{domain_path(number(call.one_string()))}\0".encode()
+    raw = call.one_string()
+    domid = first_digits(raw) if call.dialect.ocaml_tools else number(raw)
+    return f"{domain_path(domid)}\0".encode()
 
 
 def _is_domain_introduced(call: Call) -> bytes:
-    domid = number(call.one_string())
+    raw = _parts(call)[0] if call.dialect.ocaml_tools else call.one_string()
+    domid = _number(call, raw)
     return b"T\0" if domid == DOMID_SELF or domid in call.domains else b"F\0"
 
 

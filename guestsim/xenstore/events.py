@@ -6,17 +6,25 @@ Source: docs/misc/xenstore.txt (WATCH, WATCH_EVENT); `fire_watches`, `watch_perm
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from guestsim.abi.xs_wire import XENSTORE_PAYLOAD_MAX, XsdSockmsgType
 from guestsim.xenstore.message import Message
-from guestsim.xenstore.path import is_below, names, parent
+from guestsim.xenstore.path import ROOT, is_below, names, parent
 from guestsim.xenstore.permission import Access, Permissions, access_of
 from guestsim.xenstore.state import Connection, Watch
 from guestsim.xenstore.store import Store
 
-__all__ = ["Event", "Listener", "change_events", "removal_events", "special_events", "watch_event"]
+__all__ = [
+    "Event",
+    "Listener",
+    "around",
+    "change_events",
+    "removal_events",
+    "special_events",
+    "watch_event",
+]
 
 Event = tuple[int, Message]
 """The key of the connection that it is for, and what to send."""
@@ -57,11 +65,15 @@ def change_events(
 ) -> list[Event]:
     """The events for a change of the node at `path`, for clients that may read it or its parent.
 
-    `store`: where their permissions are looked up, nothing if the node is not there any more.
+    `store`: where their permissions are looked up; C xenstored finds none if the node is not there
+    any more.
     `old`: permissions that it had before, which count, too. `exact`: only those who watch this
-    very path hear of it. `by_path`: from the root down, the newest first.
+    very path hear of it. `by_path`: from the root down, the newest first, and nobody hears of the
+    root itself (`lookup_watch_perm` of connection.ml finds no permissions for it).
     """
     found: list[Event] = []
+    if by_path and path == ROOT:
+        return found
     grants: tuple[Permissions, ...] | None = None
     for listener in listeners:
         heard = [
@@ -72,7 +84,7 @@ def change_events(
         if not heard:
             continue
         if grants is None:
-            grants = (*old, *_grants(store, path))
+            grants = (*old, *(around(store, path) if by_path else _grants(store, path)))
         if not listener.may_read(grants):
             continue
         if by_path:
@@ -92,26 +104,29 @@ def removal_events(listeners: Iterable[Listener], store: Store, path: str) -> li
         below.reverse()
         below.sort(key=lambda watch: names(watch.path))
         for watch in below:
-            if listener.may_read(_around(store, watch.path)):
+            if listener.may_read(around(store, watch.path)):
                 _add(found, listener.key, [(watch, watch.path)])
     return found
 
 
 def special_events(
-    listeners: Iterable[Listener], store: Store, name: str, domid: int, *, depth: bool
+    listeners: Iterable[Listener],
+    grants: Sequence[Permissions],
+    name: str,
+    domid: int,
+    *,
+    depth: bool,
 ) -> list[Event]:
-    """The events for `name` (`@introduceDomain`, `@releaseDomain`), which concerns that domain.
+    """The events for `name` (`@introduceDomain`, `@releaseDomain`), which concerns that domain,
+    for clients that one of `grants` lets read.
 
     `depth`: the server knows of depths; then a watch with one, or on the domain alone, is told
     which domain it was (`fire_special_watches` of newer versions).
     """
-    node = store.get(name)
-    if node is None:
-        return []
     found: list[Event] = []
     which = f"{name}/{domid}"
     for listener in listeners:
-        if not listener.may_read([node.permissions]):
+        if not listener.may_read(grants):
             continue
         for watch in listener.client.watches:
             if watch.path == name and (watch.depth is None or not depth):
@@ -126,7 +141,8 @@ def _grants(store: Store, path: str) -> tuple[Permissions, ...]:
     return (node.permissions, above.permissions) if node and above else ()
 
 
-def _around(store: Store, path: str) -> tuple[Permissions, ...]:
+def around(store: Store, path: str) -> tuple[Permissions, ...]:
+    """The permissions that count for oxenstored: the parent's, and the node's if it is there."""
     nodes = (store.get(parent(path)), store.get(path))
     return tuple(node.permissions for node in nodes if node and nodes[0])
 

@@ -18,8 +18,9 @@ from guestsim.xenstore.asking import Refusal
 from guestsim.xenstore.call import Call
 from guestsim.xenstore.commit import Handlers, commit
 from guestsim.xenstore.control import control
-from guestsim.xenstore.domains import DOMAIN_HANDLERS, number
+from guestsim.xenstore.domains import DOMAIN_HANDLERS
 from guestsim.xenstore.events import watch_event
+from guestsim.xenstore.numbers import number
 from guestsim.xenstore.path import ROOT, is_relative, parent
 from guestsim.xenstore.permission import (
     Access,
@@ -87,6 +88,8 @@ def _write(call: Call) -> bytes:
     if not nul:
         raise Refusal("EINVAL")
     path = call.path(raw)
+    if call.dialect.makes_above_first:
+        call.make_above(path)
     limit = call.dialect.quotas.value
     if limit is not None and len(value) > limit:
         raise Refusal("E2BIG")
@@ -102,7 +105,10 @@ def _mkdir(call: Call) -> bytes:
     path = call.one_path(creates=True)
     if path == ROOT and call.dialect.makes_root:
         call.touch_root()
-    elif call.find(path, Access.WRITE, creates=True) is None:
+        return _OK
+    if call.dialect.makes_above_first:
+        call.make_above(path)
+    if call.find(path, Access.WRITE, creates=True) is None:
         call.create(path, b"")
     return _OK
 
@@ -113,7 +119,7 @@ def _rm(call: Call) -> bytes:
         if call.store.get(parent(path)) is None:
             raise Refusal("ENOENT")
         return _OK
-    if path == ROOT:
+    if path == ROOT and not call.dialect.makes_root:
         raise Refusal("EINVAL")
     call.remove(path)
     call.met("")
@@ -132,7 +138,10 @@ def _set_perms(call: Call) -> bytes:
     limit = call.dialect.quotas.permissions
     if limit is not None and call.bound and len(strings) - 1 > limit:
         raise Refusal("ENOSPC")
-    entries = [parse_permission(raw.decode("latin-1")) for raw in strings[1:]]
+    entries = [
+        parse_permission(raw.decode("latin-1"), ocaml=call.dialect.ocaml_tools)
+        for raw in strings[1:]
+    ]
     permissions = tuple(_granted(call, entry) for entry in entries if entry is not None)
     if len(permissions) < len(entries):
         raise call.failed("EINVAL")

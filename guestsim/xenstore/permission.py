@@ -11,6 +11,7 @@ from enum import IntEnum
 from typing import NamedTuple
 
 from guestsim.abi.xen import DOMID_SELF
+from guestsim.xenstore.numbers import ocaml_number
 
 __all__ = [
     "Access",
@@ -62,11 +63,14 @@ _BY_ACCESS = {
 _ENTRY = re.compile(r"([nrwb])[ \t-\r]*([+-]?)(0[xX][0-9a-fA-F]+|[0-9]+)\Z")
 
 
-def parse_permission(text: str) -> Permission | None:
+def parse_permission(text: str, *, ocaml: bool = False) -> Permission | None:
     """`r1` and the like; None if it is not an entry.
 
-    The number is read as strtol reads it: decimal, octal with a 0 in front, or hexadecimal.
+    The number is read as strtol reads it: decimal, octal with a 0 in front, or hexadecimal. Or as
+    OCaml does.
     """
+    if ocaml:
+        return _parse_ocaml(text)
     match = _ENTRY.match(text)
     if match is None:
         return None
@@ -79,6 +83,13 @@ def parse_permission(text: str) -> Permission | None:
     access = _LETTERS[letter]
     # From DOMID_SELF on they are names of groups, and no domain has such a number.
     return Permission(domid, access if domid < DOMID_SELF else access | Access.IGNORED)
+
+
+def _parse_ocaml(text: str) -> Permission | None:
+    domid = ocaml_number(text[1:])
+    if domid is None or text[0] not in _LETTERS:
+        return None
+    return Permission(domid & 0xFFFFFFFF, _LETTERS[text[0]])
 
 
 def format_permission(permission: Permission) -> str:

@@ -101,9 +101,13 @@ class Logged(msgspec.Struct, frozen=True):
 
     def wrote(self, kind: int, path: str, low: str) -> Logged:
         """After a request of that type for `path`, which changed nothing outside of `low`."""
+        return msgspec.structs.replace(self.reached(low), writes=(*self.writes, (kind, path)))
+
+    def reached(self, low: str) -> Logged:
+        """After a change at or below `low`, which by itself is none to commit."""
         if self.write_low is not None:
             low = common(low, self.write_low)
-        return msgspec.structs.replace(self, writes=(*self.writes, (kind, path)), write_low=low)
+        return msgspec.structs.replace(self, write_low=low)
 
     def after(self, changes: Mapping[str, bool]) -> Logged:
         """The same after another's changes."""

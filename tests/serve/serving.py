@@ -14,9 +14,19 @@ from guestsim.abi.xs_wire import XsdSockmsgType
 from guestsim.serve import Hub, Server, listen
 from guestsim.serve.client import Client
 from guestsim.serve.store_file import fresh_store
+from guestsim.trace.daemons import DaemonModel
 from guestsim.xenstore import Message, Parser, ServerState
 
-__all__ = ["Local", "Loop", "hub", "request", "serving"]
+__all__ = ["Local", "Loop", "hub", "recorded", "request", "serving"]
+
+_RECORDED = Path(__file__).parent / "recorded"
+
+
+def recorded(name: str) -> tuple[DaemonModel, str]:
+    """A session with a real daemon, and which one that was."""
+    of_oxenstored = name.startswith("oxenstored")
+    model = DaemonModel.OXENSTORED if of_oxenstored else DaemonModel.XENSTORED
+    return model, (_RECORDED / f"{name}.txt").read_text()
 
 
 def hub(**options: Any) -> Hub:

@@ -94,6 +94,20 @@ def test_trace_and_store(tmp_path: Path) -> None:
         assert program.stdout.readline() == 'client 1 < READ "seabios" (request 0)\n'
 
 
+@pytest.mark.parametrize(
+    ("arguments", "names"),
+    [
+        ([], b"tool\0"),
+        (["--model", "xenstored"], b"tool\0"),
+        (["--model", "oxenstored"], b"@introduceDomain\0@releaseDomain\0local\0tool\0"),
+    ],
+)
+def test_the_model_is_chosen(tmp_path: Path, arguments: list[str], names: bytes) -> None:
+    with running(tmp_path, *arguments) as program:
+        client = connected(tmp_path, program)
+        assert client.ask(T.XS_DIRECTORY, b"/\0") == (T.XS_DIRECTORY, names)
+
+
 def test_a_socket_that_a_killed_server_left_is_replaced(tmp_path: Path) -> None:
     # That it is ready is what it says, not that somebody could connect: it listens before that.
     with running(tmp_path) as program:
@@ -185,6 +199,11 @@ def test_a_server_serves_whoever_hears_it(tmp_path: Path, redirected: str) -> No
         (["--socket", "file"], "file: exists, and is not a socket"),
         (["--socket", "none/s"], "none/s: cannot make a socket there: No such file or directory"),
         (["--socket", "s", "--store", "none"], "none: no such file"),
+        (
+            ["--socket", "s", "--model", "oxenstord"],
+            "Invalid value for '--model': \"oxenstord\" is not one of xenstored, oxenstored; "
+            'did you mean "oxenstored"?',
+        ),
         ([], "Missing option '--socket'."),
     ],
 )

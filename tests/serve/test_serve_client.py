@@ -12,7 +12,7 @@ from serving import Local, Loop, hub, request
 
 from guestsim.abi.xs_wire import XsdSockmsgType as T
 from guestsim.serve.limits import EVENTS_KEPT, HIGH_WATER, TURN
-from guestsim.xenstore import Message, Outgoing
+from guestsim.xenstore import OXENSTORED, Dialect, Message, Outgoing
 
 READ = request(T.XS_READ, "/tool", req_id=7)
 OVERLONG = struct.pack("<4I", T.XS_READ, 1, 0, 4097)
@@ -105,11 +105,14 @@ def test_nothing_is_read_from_a_client_that_does_not_read() -> None:
     assert not client.paused
 
 
-@pytest.mark.parametrize(("path", "times"), [("/w", 1), ("@releaseDomain", 2)])
-def test_events_that_wait_already_are_not_queued_again_but_special_ones(
-    path: str, times: int
+@pytest.mark.parametrize(
+    ("dialect", "path", "times"),
+    [(Dialect(), "/w", 1), (Dialect(), "@releaseDomain", 2), (OXENSTORED, "/w", 2)],
+)
+def test_events_that_wait_already_are_not_queued_again_but_special_ones_and_oxenstored_s(
+    dialect: Dialect, path: str, times: int
 ) -> None:
-    served, loop = hub(), Loop()
+    served, loop = hub(dialect=dialect), Loop()
     client = Local(served, loop)
     event = Outgoing(1 << 16, Message(T.XS_WATCH_EVENT, 0, 0, f"{path}\0t\0".encode()))
     served.send([event, event])

@@ -8,10 +8,25 @@ import pytest
 
 from guestsim.errors import InputError
 from guestsim.serve.store_file import fresh_store, load_store
+from guestsim.xenstore import OXENSTORED
 
 
 def test_a_fresh_store_is_that_of_xenstored() -> None:
     assert [path for path, _ in fresh_store().walk()] == ["/tool/xenstored", "/tool", "/"]
+
+
+def test_a_fresh_store_of_oxenstored_has_its_special_names() -> None:
+    paths = ["/tool/xenstored", "/tool", "/local", "/@releaseDomain", "/@introduceDomain", "/"]
+    assert [path for path, _ in fresh_store(OXENSTORED).walk()] == paths
+
+
+def test_so_has_that_of_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "store.toml"
+    file.write_text('[store]\n"/@introduceDomain/x" = "1"\n')
+    store = load_store(file, OXENSTORED)
+    assert store.get("/@releaseDomain") is not None
+    assert store.get("/@introduceDomain/x") is not None
+    assert load_store(file).get("/@releaseDomain") is None
 
 
 def test_paths_of_a_file_are_absolute_or_of_domain_1(tmp_path: Path) -> None:

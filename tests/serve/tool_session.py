@@ -8,7 +8,8 @@ shows what it has printed when it has ended.
 
     python tests/serve/tool_session.py SOCKET TOOLS SESSION >TRANSCRIPT
 
-records one; TOOLS is the folder into which the Debian packages are unpacked.
+records one; TOOLS is the folder into which the Debian packages are unpacked. xenstore-control needs
+libraries besides, which stand in a folder of their own.
 """
 
 from __future__ import annotations
@@ -24,20 +25,20 @@ __all__ = ["environment", "play"]
 _TIMEOUT = 30
 
 
-def environment(tools: Path, socket: Path) -> dict[str, str]:
-    """For a program of the unpacked packages."""
-    libraries = [str(path.parent) for path in tools.glob("usr/lib/*/libxenstore.so.4")]
+def environment(tools: Path, socket: Path, libraries: Path | None = None) -> dict[str, str]:
+    """For a program of the unpacked packages; `libraries` has those that are not among them."""
+    folders = [path.parent for path in tools.glob("usr/lib/*/libxenstore.so.4")]
     return {
         **os.environ,
-        "LD_LIBRARY_PATH": ":".join(libraries),
+        "LD_LIBRARY_PATH": ":".join(map(str, [*folders, *([libraries] if libraries else [])])),
         "XENSTORED_PATH": str(socket),
         "LC_ALL": "C",
     }
 
 
-def play(socket: Path, tools: Path, session: str) -> str:
+def play(socket: Path, tools: Path, session: str, libraries: Path | None = None) -> str:
     """The session's text, with what the tools print against the server at `socket`."""
-    settings = environment(tools, socket)
+    settings = environment(tools, socket, libraries)
     lines: list[str] = []
     beside: tuple[subprocess.Popen[str], str] | None = None
     for line in session.splitlines():
@@ -58,7 +59,7 @@ def play(socket: Path, tools: Path, session: str) -> str:
             continue
         program = subprocess.Popen(
             command[: -1 if command[-1] == "&" else None],
-            executable=tools / "usr/bin" / command[0],
+            executable=_program(tools, command[0]),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -74,8 +75,15 @@ def play(socket: Path, tools: Path, session: str) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _program(tools: Path, name: str) -> Path:
+    found = tools / "usr/bin" / name
+    return found if found.exists() else tools / "usr/lib/xen-4.17/bin" / name
+
+
 def _shown(out: str, error: str, status: int) -> list[str]:
-    lines = out.splitlines() + [f"! {line}" for line in error.splitlines()]
+    # The linker's word about libraries that only stand in for Xen's.
+    told = [line for line in error.splitlines() if "no version information" not in line]
+    lines = out.splitlines() + [f"! {line}" for line in told]
     return [*lines, f"status {status}"] if status else lines
 
 

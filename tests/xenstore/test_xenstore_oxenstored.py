@@ -4,10 +4,18 @@ came out."""
 from __future__ import annotations
 
 import pytest
+from xenstore_session import Session
 
 from guestsim.abi.xs_wire import XsdSockmsgType as T
 from guestsim.daemon import oxenstored
-from guestsim.xenstore import Message, Parser, build_store, handle, serve_domain
+from guestsim.xenstore import (
+    Message,
+    Parser,
+    build_store,
+    handle,
+    serve_domain,
+    with_special_nodes,
+)
 
 GUEST = 1
 
@@ -180,7 +188,8 @@ def wire(said: Said, req_id: int) -> bytes:
 
 @pytest.mark.parametrize("name", SESSIONS)
 def test_a_session_gives_the_bytes_of_the_real_one(name: str) -> None:
-    state = serve_domain(build_store({"data/x": "old", "error": ""}))
+    store = build_store({"data/x": "old", "error": ""})
+    state = serve_domain(with_special_nodes(store))
     parser = Parser()
     for number, (request, expected) in enumerate(SESSIONS[name], 1):
         parser, messages = parser.feed(wire(request, number))
@@ -188,3 +197,90 @@ def test_a_session_gives_the_bytes_of_the_real_one(name: str) -> None:
         state, outgoing = handle(state, GUEST, message, oxenstored.DIALECT)
         replies = b"".join(out.message.encode() for out in outgoing)
         assert replies == b"".join(wire(said, number) for said in expected), request
+
+
+TOOLS = 100
+
+
+@pytest.fixture
+def s() -> Session:
+    return Session(oxenstored.DIALECT)
+
+
+def test_what_a_value_that_is_too_big_leaves(s: Session) -> None:
+    s.ask(T.XS_WATCH, b"data\0t\0")
+    for kind, payload, error in (
+        (WRITE, b"data/p/q/r\0" + b"v" * 2049, "E2BIG"),
+        (WRITE, b"/vm/p/q\0" + b"v" * 2049, "EACCES"),
+    ):
+        s.ask(kind, payload)
+        assert (s.failed, s.events) == (True, []), error
+    assert s.ask(DIRECTORY, b"data/p\0") == b"q\0"
+    assert s.ask(DIRECTORY, b"data/p/q\0") == b""
+    assert s.ask(GET_PERMS, b"data/p/q\0") == s.ask(GET_PERMS, b"data\0")
+    assert s.error(READ, b"/vm\0", key=TOOLS) == "ENOENT"
+
+
+def test_a_value_that_is_too_big_is_so_before_the_right_to_write_it(s: Session) -> None:
+    assert s.error(WRITE, b"hvmloader/bios\0" + b"v" * 2049) == "E2BIG"
+    assert s.error(WRITE, b"hvmloader/bios\0v") == "EACCES"
+
+
+def test_a_quota_of_nodes_leaves_those_above_that_it_allowed(s: Session) -> None:
+    count = s.state.store.owned[GUEST]
+    for number in range(998 - count):
+        s.ask(WRITE, b"data/f%d/%d\0" % (number // 100, number), key=TOOLS)
+    while s.state.store.owned[GUEST] < 998:
+        s.ask(WRITE, b"/local/domain/1/data/g%d\0" % s.state.store.owned[GUEST], key=TOOLS)
+    s.ask(WRITE, b"error/p/q/r/s\0v")
+    assert s.failed
+    assert s.ask(DIRECTORY, b"error/p\0") == b"q\0"
+    assert s.ask(DIRECTORY, b"error/p/q\0") == b""
+
+
+def test_what_they_leave_in_a_transaction_comes_with_another_change_only(s: Session) -> None:
+    for others, there in (([], False), ([b"data/other\0v"], True)):
+        number = int(s.ask(START, b"\0")[:-1])
+        s.ask(WRITE, b"data/p/q\0" + b"v" * 2049, tx_id=number)
+        for payload in others:
+            s.ask(WRITE, payload, tx_id=number)
+        assert s.ask(END, b"T\0", tx_id=number) == b"OK\0"
+        s.ask(READ, b"data/p\0")
+        assert s.failed is not there
+
+
+def test_special_names_are_nodes_below_the_root(s: Session) -> None:
+    s.ask(WATCH, b"/\0root\0", key=TOOLS)
+    s.ask(WATCH, b"@new\0special\0", key=TOOLS)
+    s.ask(WRITE, b"@new\0v", key=TOOLS)
+    assert s.events == [(TOOLS, b"/@new\0root\0")]
+    assert s.ask(READ, b"/@new\0", key=TOOLS) == b"v"
+    assert s.ask(DIRECTORY, b"/\0", key=TOOLS).startswith(b"@introduceDomain\0@new\0@release")
+    s.ask(SET_PERMS, b"/@releaseDomain\0n0\0r1\0", key=TOOLS)
+    assert s.ask(GET_PERMS, b"@releaseDomain\0") == b"n0\0r1\0"
+    s.ask(WATCH, b"@releaseDomain\0out\0")
+    s.ask(T.XS_INTRODUCE, b"9\x001\x005\0", key=TOOLS)
+    s.ask(T.XS_RELEASE, b"9\0", key=TOOLS)
+    assert s.events == [(GUEST, b"@releaseDomain\0out\0")]
+
+
+def test_the_tools_can_empty_the_root_and_nobody_hears_of_it_itself(s: Session) -> None:
+    s.ask(WATCH, b"/\0root\0", key=TOOLS)
+    s.ask(WATCH, b"/local\0local\0", key=TOOLS)
+    for kind, payload in ((WRITE, b"/\0v"), (MKDIR, b"/\0"), (SET_PERMS, b"/\0n0\0r1\0")):
+        s.ask(kind, payload, key=TOOLS)
+        assert s.events == []
+    s.ask(RM, b"/\0", key=TOOLS)
+    assert s.events == [(TOOLS, b"/local\0local\0")]
+    assert s.ask(DIRECTORY, b"/\0", key=TOOLS) == b""
+    assert s.ask(READ, b"/\0", key=TOOLS) == b"v"
+    assert dict(s.state.store.owned) == {0: 1}
+
+
+def test_a_node_that_has_gone_again_is_told_to_those_who_may_read_its_parent(s: Session) -> None:
+    s.ask(WATCH, b"data/p\0t\0")
+    number = int(s.ask(START, b"\0")[:-1])
+    for kind in (WRITE, RM):
+        s.ask(kind, b"data/p\0", tx_id=number)
+    s.ask(END, b"T\0", tx_id=number)
+    assert s.events == [(GUEST, b"data/p\0t\0")] * 2

@@ -12,13 +12,17 @@ from guestsim.xenstore import (
     connect,
     handle,
     serve_domain,
+    with_special_nodes,
 )
 
 GUEST, TOOLS, OTHER = 1, 100, 2
 
 
-def server(**entries: str) -> ServerState:
-    state = serve_domain(build_store({"hvmloader/bios": "seabios", "data/x": "old", **entries}))
+def server(dialect: Dialect | None = None, **entries: str) -> ServerState:
+    store = build_store({"hvmloader/bios": "seabios", "data/x": "old", **entries})
+    if dialect is not None and dialect.special_nodes:
+        store = with_special_nodes(store)
+    state = serve_domain(store)
     return connect(state, TOOLS, Connection(0, privileged=True))
 
 
@@ -26,7 +30,7 @@ class Session:
     """A server with its state, so that a test reads like a conversation."""
 
     def __init__(self, dialect: Dialect | None = None) -> None:
-        self.state = server()
+        self.state = server(dialect)
         self.dialect = dialect or Dialect()
         self.events: list[tuple[int, bytes]] = []
         """Watch events of the last request: connection, payload."""
