@@ -95,7 +95,7 @@ def _guests_part(state: ServerState) -> tuple[Hashable, ...]:
     """All but what visitors have set up for themselves: the store as an object, because writing
     what is there already is a change, too."""
     rings = [(key, item) for key, item in state.connections.items() if key < FIRST_KEY]
-    return (id(state.store), state.domains, *rings)
+    return (id(state.store), state.domains, state.settings, *rings)
 
 
 class Visit:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from guestsim.abi.xs_wire import XENSTORE_REL_PATH_MAX
 from guestsim.xenstore.dialect import Dialect
 from guestsim.xenstore.message import Message
 from guestsim.xenstore.path import absolute, canonical
@@ -39,6 +38,8 @@ class Asking:
         self.connection = connection
         self.message = message
         self.dialect = dialect
+        self.quotas = dialect.quotas
+        """Those that a tool has set included; the call that this is part of knows them."""
         self.errno = ""
         """See `ServerState`; the call that this is part of knows it."""
         self.target: int | None = None
@@ -89,14 +90,14 @@ class Asking:
         """The canonical path that the client means."""
         if self.dialect.special_nodes and raw.startswith(b"@"):
             return f"/{self.special(raw)}"
-        path = canonical(raw, self.connection.base)
+        path = canonical(raw, self.connection.base, self.quotas.path)
         if path is None:
             raise self.failed("EINVAL")
         return path
 
     def special(self, raw: bytes) -> str:
         """The special name `raw`, which may hold any character."""
-        if len(raw) > XENSTORE_REL_PATH_MAX:
+        if len(raw) > self.quotas.path:
             raise self.failed("EINVAL")
         return self.absolute(raw)
 

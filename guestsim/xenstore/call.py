@@ -20,16 +20,17 @@ from guestsim.xenstore.frozen import FrozenMap
 from guestsim.xenstore.message import Message
 from guestsim.xenstore.path import ROOT, join, parent
 from guestsim.xenstore.permission import Access, Permission, Permissions
+from guestsim.xenstore.settings import limits
 from guestsim.xenstore.state import Connection, Domain, ServerState
 from guestsim.xenstore.store import Node, Store
 from guestsim.xenstore.torn import Torn
 from guestsim.xenstore.transaction import Logged, Touch, Tracked, Transaction
 
-__all__ = ["Call"]
+__all__ = ["RECORD", "RECORD_PERMISSION", "Call"]
 
-_RECORD = 24
+RECORD = 24
 """`sizeof(struct xs_tdb_record_hdr)`: what C xenstored keeps of each node besides."""
-_RECORD_PERMISSION = 8
+RECORD_PERMISSION = 8
 
 
 class Call(Asking):
@@ -47,6 +48,9 @@ class Call(Asking):
         self.connections: FrozenMap[int, Connection] = state.connections
         self.domains: FrozenMap[int, Domain] = state.domains
         self.errno = state.errno
+        self.settings = state.settings
+        if state.settings:
+            self.quotas = limits(dialect.quotas, state.settings)
         domain = state.domains.get(connection.domid)
         self.target = domain.target if domain else None
         self.transaction: Transaction | None = None
@@ -220,7 +224,7 @@ class Call(Asking):
         self.store = before.remove(path)
 
     def _check_nodes(self, owner: int, count: int) -> None:
-        quotas, domid = self.dialect.quotas, self.connection.domid
+        quotas, domid = self.quotas, self.connection.domid
         account = domid if self.dialect.creator_owns else owner
         if not self.bound or not account:
             return
@@ -233,10 +237,10 @@ class Call(Asking):
             raise self.failed(quotas.nodes_error)
 
     def _check_record(self, node: Node, listed: int) -> None:
-        limit = self.dialect.quotas.record
+        limit = self.quotas.record
         if limit is None or not self.bound:
             return
-        size = _RECORD + _RECORD_PERMISSION * len(node.permissions) + len(node.value) + listed
+        size = RECORD + RECORD_PERMISSION * len(node.permissions) + len(node.value) + listed
         if size > limit:
             self._fail()
             raise self.failed("ENOSPC")
@@ -257,7 +261,7 @@ class Call(Asking):
 
     def over(self, transaction: Logged) -> bool:
         """Whether the transaction has had all the requests that it may have."""
-        limit = self.dialect.quotas.requests
+        limit = self.quotas.requests
         return limit is not None and self.bound and len(transaction.steps) >= limit
 
     def work_on(self, transaction: Transaction) -> None:
@@ -295,7 +299,7 @@ class Call(Asking):
         assert isinstance(transaction, Tracked)
         if path in transaction.touched:
             return
-        limit = self.dialect.quotas.touched
+        limit = self.quotas.touched
         if limit is not None and self.bound and len(transaction.touched) >= limit:
             self._fail()
             raise self.failed("ENOSPC")
@@ -418,9 +422,10 @@ class Call(Asking):
             and connections is state.connections
             and self.domains is state.domains
             and self.errno == state.errno
+            and self.settings is state.settings
         ):
             return state
-        return ServerState(store, connections, self.domains, self.errno)
+        return ServerState(store, connections, self.domains, self.errno, settings=self.settings)
 
     def _moved_along(
         self, connections: FrozenMap[int, Connection], store: Store

@@ -99,7 +99,7 @@ def _look_for(call: Call, path: str, touch: Touch, ended: Tracked) -> None:
 
 
 def _check_nodes(call: Call, ended: Tracked) -> None:
-    before, after, quotas = call.tree.owned, ended.view.owned, call.dialect.quotas
+    before, after, quotas = call.tree.owned, ended.view.owned, call.quotas
     changed = {owner for owner, count in after.items() if count != before.get(owner)}
     if any(
         after.get(owner, 0) >= quotas.nodes for owner in {call.connection.domid, *changed} - {0}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from guestsim.abi.xs_wire import XENSTORE_REL_PATH_MAX
+
 __all__ = ["Dialect", "Quotas"]
 
 
@@ -32,6 +34,8 @@ class Quotas(msgspec.Struct, frozen=True, kw_only=True):
     """Bytes of a value, the tools' too; E2BIG."""
     touched: int | None = 1024
     """Nodes that a transaction looks at or changes; ENOSPC, and it cannot be committed."""
+    path: int = XENSTORE_REL_PATH_MAX
+    """Characters of a path, the tools' too; see `canonical`. EINVAL."""
     requests: int | None = None
     """Requests in a transaction; EQUOTA."""
 

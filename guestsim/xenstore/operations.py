@@ -90,7 +90,7 @@ def _write(call: Call) -> bytes:
     path = call.path(raw)
     if call.dialect.makes_above_first:
         call.make_above(path)
-    limit = call.dialect.quotas.value
+    limit = call.quotas.value
     if limit is not None and len(value) > limit:
         raise Refusal("E2BIG")
     node = call.find(path, Access.WRITE, creates=True)
@@ -135,7 +135,7 @@ def _set_perms(call: Call) -> bytes:
     strings = call.strings()
     if len(strings) < 2:
         raise Refusal("EINVAL")
-    limit = call.dialect.quotas.permissions
+    limit = call.quotas.permissions
     if limit is not None and call.bound and len(strings) - 1 > limit:
         raise Refusal("ENOSPC")
     entries = [
@@ -197,7 +197,7 @@ def _watch(call: Call) -> bytes:
     raw, token = strings
     path = call.special(raw) if raw.startswith(b"@") else call.path(raw)
     call.met("")
-    connection, quotas = call.connection, call.dialect.quotas
+    connection, quotas = call.connection, call.quotas
     if any(watch.path == path and watch.token == token for watch in connection.watches):
         raise Refusal("EEXIST")
     if call.bound and len(connection.watches) >= quotas.watches:
@@ -241,7 +241,7 @@ def _reset_watches(call: Call) -> bytes:
 def _transaction_start(call: Call) -> bytes:
     if call.transaction is not None:
         raise Refusal("EBUSY")
-    connection, quotas = call.connection, call.dialect.quotas
+    connection, quotas = call.connection, call.quotas
     if call.bound and len(connection.transactions) >= quotas.transactions:
         raise Refusal(quotas.transactions_error)
     unused = connection.next_transaction

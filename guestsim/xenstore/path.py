@@ -46,14 +46,14 @@ def absolute(raw: bytes, base: str) -> str:
     return f"{base}/{path}" if is_relative(raw) else path
 
 
-def canonical(raw: bytes, base: str) -> str | None:
+def canonical(raw: bytes, base: str, longest: int = XENSTORE_REL_PATH_MAX) -> str | None:
     """The absolute path that `raw` (no nul in it) stands for, None if it is not a valid one.
 
     `base` is the domain's own path. Special names (`@introduceDomain`) are no paths. Length: a
     path under any domain's own is limited behind that part, as a relative one is, so that it stays
     valid when the domain id changes on migration. Both daemons hold any other path to the same
     2048 (`quota_max_path_len`, `Define.path_max`), whereas the documentation allows an absolute
-    one 3072.
+    one 3072. A tool can set another limit: `longest`.
     """
     if not _VALID.match(raw) or raw.startswith(b"@"):
         return None
@@ -62,7 +62,7 @@ def canonical(raw: bytes, base: str) -> str | None:
         return None
     local = _LOCAL.match(path)
     length = len(path) - local.end() if local else len(path)
-    return path if length <= XENSTORE_REL_PATH_MAX else None
+    return path if length <= longest else None
 
 
 def names(path: str) -> list[str]:

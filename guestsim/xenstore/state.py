@@ -73,6 +73,8 @@ class ServerState(msgspec.Struct, frozen=True):
     the start what a toolstack leaves that has made new nodes. See `Dialect.keeps_errno`."""
     died: bool = False
     """A request has killed the server. Nobody is answered any more."""
+    settings: FrozenMap[str, int] = FrozenMap()
+    """Quotas that a tool has set, by the names of `guestsim.xenstore.settings`."""
 
 
 def connect(state: ServerState, key: int, connection: Connection) -> ServerState:

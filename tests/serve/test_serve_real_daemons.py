@@ -15,7 +15,7 @@ from serving import recorded, serving
 from guestsim.serve import new_hub
 
 CONTROL = "usr/lib/xen-4.17/bin/xenstore-control"
-OF_TOOLS = ("oxenstored-control-tools",)
+OF_TOOLS = ("control-tools", "oxenstored-control-tools")
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def tools() -> Path:
     return path
 
 
-@pytest.mark.parametrize("name", ["oxenstored", "oxenstored-random"])
+@pytest.mark.parametrize("name", ["control", "oxenstored", "oxenstored-random"])
 def test_the_binary_says_what_was_recorded(tmp_path: Path, libraries: Path, name: str) -> None:
     model, session = recorded(name)
     with running(model, tmp_path, libraries):

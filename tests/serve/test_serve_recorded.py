@@ -11,7 +11,7 @@ from wire_session import play
 
 from guestsim.serve import new_hub
 
-SESSIONS = {"wire": 200, "random": 200, "oxenstored": 300, "oxenstored-random": 600}
+SESSIONS = {"wire": 200, "random": 200, "control": 60, "oxenstored": 300, "oxenstored-random": 600}
 """And how many requests there are at least."""
 
 

@@ -219,6 +219,7 @@ def test_a_transaction_of_a_visitor_is_open_across_stops() -> None:
     [
         (T.XS_WRITE, COLOUR + b"red"),  # what is there already
         (T.XS_INTRODUCE, b"7\x001\x001\x00"),
+        (T.XS_CONTROL, b"quota\0set\0nodes\x005\0"),  # of which the guest may have more already
     ],
 )
 def test_what_else_is_a_change(kind: T, payload: bytes) -> None:
