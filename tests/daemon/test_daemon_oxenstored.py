@@ -300,3 +300,10 @@ def test_signalling_for_ever_does_not_make_states_for_ever() -> None:
         guest.take()
         keys.add(made.actor.key(made.point))
     assert len(keys) < 10
+
+
+def test_a_special_name_is_a_node_that_the_guest_may_not_read() -> None:
+    _, guest = link()
+    for path, error in ((b"@releaseDomain", b"EACCES"), (b"@other", b"ENOENT")):
+        (reply,) = guest.ask(T.XS_READ, path + b"\0")
+        assert (reply.type, reply.payload) == (T.XS_ERROR, error + b"\0")
