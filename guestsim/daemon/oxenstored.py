@@ -376,7 +376,8 @@ class RingDaemon:
 def make(config: DaemonConfig, contents: Store) -> GeneratorActor[State]:
     """oxenstored, serving the domain of `config` from the store `contents`."""
     daemon = RingDaemon(config)
-    return GeneratorActor(daemon.first(serve_domain(with_special_nodes(contents), config.domid)), daemon.turn)
+    server = serve_domain(with_special_nodes(contents), config.domid)
+    return GeneratorActor(daemon.first(server), daemon.turn)
 
 
 def _close_ops(
