@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from guestsim.daemon import oxenstored, rfc_v2, xenstored
+from guestsim.daemon import mistakes, rfc_v2
 from guestsim.daemon.actor import GeneratorActor, Point
 from guestsim.daemon.config import DaemonConfig
 from guestsim.daemon.visits import VISITS, Visits
@@ -23,8 +23,8 @@ __all__ = [
 ]
 
 MODELS: dict[str, Callable[[DaemonConfig, Store], GeneratorActor[Any]]] = {
-    DaemonModel.XENSTORED: xenstored.make,
-    DaemonModel.OXENSTORED: oxenstored.make,
+    DaemonModel.XENSTORED: mistakes.make_xenstored,
+    DaemonModel.OXENSTORED: mistakes.make_oxenstored,
     DaemonModel.RFC_V2: rfc_v2.make,
 }
 """The implementations, by the name that scenarios use."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from guestsim.daemon.others import Other
-from guestsim.trace.daemons import Mistake, Wakes
+from guestsim.trace.daemons import HEARS_BADLY, Mistake, Wakes
 
 __all__ = ["DaemonConfig"]
 
@@ -28,7 +28,8 @@ class DaemonConfig(msgspec.Struct, frozen=True, kw_only=True):
     """`rfc-v2`: a close drops partial messages, requests and replies in flight, watches and
     transactions. The draft does not say; False takes its silence literally."""
     mistake: Mistake | None = None
-    """`oxenstored`: close the ring with this mistake. None: as the real daemon does."""
+    """One of those that the model can make (`guestsim.trace.daemons.MISTAKES`). None: as the real
+    daemon does."""
 
     others: tuple[Other, ...] = ()
     """Who asks while the guest runs."""
@@ -36,5 +37,7 @@ class DaemonConfig(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def unheeded(self) -> frozenset[str]:
         """Fields of shared memory (`guestsim.trace.shared.field`) that never change what the daemon
-        does: where anything can wake it at any time, the guest's event tells it nothing."""
-        return frozenset({"server_pending"}) if self.wakes == Wakes.ANY else frozenset()
+        does: where anything can wake it at any time, the guest's event tells it nothing. But one
+        that hears badly does not do the same at an event as without."""
+        deaf = self.wakes == Wakes.ANY and self.mistake not in HEARS_BADLY
+        return frozenset({"server_pending"}) if deaf else frozenset()

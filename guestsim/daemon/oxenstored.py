@@ -37,7 +37,7 @@ whose pieces depend on the processor; here they are those of the first half. The
 and events that wait (1024 each) are not modelled, nor are the credits for conflicts between
 transactions, for want of which a domain has to wait.
 
-`DaemonConfig.mistake` makes it close the ring wrongly, in one of four ways that no release does.
+What `guestsim.daemon.mistakes` gets wrong on purpose has a method of its own here.
 """
 
 from __future__ import annotations
@@ -68,9 +68,10 @@ from guestsim.daemon.parts import (
     store,
     wait_event,
 )
+from guestsim.daemon.waking import waking
 from guestsim.daemon.words import reply_note, request_note
 from guestsim.trace import Kind, Op, Site
-from guestsim.trace.daemons import Mistake, Wakes
+from guestsim.trace.daemons import Wakes
 from guestsim.xenstore import (
     OXENSTORED,
     Message,
@@ -83,7 +84,7 @@ from guestsim.xenstore import (
     with_special_nodes,
 )
 
-__all__ = ["DIALECT", "Phase", "RingDaemon", "State", "make"]
+__all__ = ["DIALECT", "Phase", "RingDaemon", "State", "Steps", "make"]
 
 DIALECT = OXENSTORED
 
@@ -141,6 +142,9 @@ _VERDICT = "marked the domain bad"
 class RingDaemon:
     """The daemon's program: `turn` goes from one checkpoint to the next."""
 
+    _looks_late = False
+    """It goes on with the indices that it had loaded before it reset the ring."""
+
     def __init__(self, config: DaemonConfig) -> None:
         self._config = config
         self._counting = config.wakes == Wakes.EVENT
@@ -170,13 +174,18 @@ class RingDaemon:
         self._write_fence = Op(Kind.FENCE, site=self._write)
         self._write_again = load(Interface.RSP_PROD, self._write)
         self._write_notify = notify(config.port, site("write_mmap", "xb.ml"))
-        self._looks_late = config.mistake == Mistake.LOOKS_LATE
-        reconnect = site("reconnect", "xb.ml")
-        self._close_ops = tuple(_close_ops(config.port, self._reset, reconnect, config.mistake))
+        note = "all four indices at once"
+        self._zero_indices = Op(Kind.STORE, int(Interface.REQ_CONS), 16, 0, self._reset, note=note)
+        self._barrier = Op(Kind.FENCE, site=self._reset)
+        note = "the ring is closed and open again"
+        self._reopen = store(Interface.CONNECTION, 0, self._reset, note)
+        self._close_notify = notify(config.port, site("reconnect", "xb.ml"))
+        self._close_ops = tuple(self._closing())
         self._poll_once = poll_event(main)
         self._sleep_event = wait_event(main, spurious=False)
         self._sleep_any = wait_event(main, spurious=True)
         self._others = Others(config.others, config.domid, DIALECT)
+        self._woken = waking(config.mistake)
 
         self._turns = {
             Phase.START: self._start,
@@ -215,13 +224,13 @@ class RingDaemon:
             return self._answered(_with(state, phase=Phase.OUTPUT))
         cons = yield self._read_cons
         prod = yield self._read_prod
-        if (yield self._read_connection) != ConnectionState.XENSTORE_CONNECTED:
+        if (yield from self._asked_to_close(self._read_connection)):
             if not self._looks_late:
                 return _with(state, phase=Phase.CLOSE_INPUT)
             state = yield from self._reconnect(state)
         yield self._read_fence
-        there = (prod - cons) & U32
-        if there > XENSTORE_RING_SIZE:
+        there = self._there(cons, prod)
+        if there is None:
             if not state.queue and not state.partial:
                 raise GivenUp(refused_indices(Interface.REQ_CONS, cons, prod, self._read, _VERDICT))
             return _with(state, phase=Phase.OUTPUT, bad=(cons, prod))
@@ -239,6 +248,19 @@ class RingDaemon:
         whole = len(received) > XSD_HEADER_SIZE and not _wanted(received)
         return self._answered(state) if whole else state
 
+    def _asked_to_close(self, look: Op) -> Generator[Op, int, bool]:
+        return (yield look) != ConnectionState.XENSTORE_CONNECTED
+
+    def _there(self, cons: int, prod: int) -> int | None:
+        """How many bytes one read can take; None for indices that cannot belong together."""
+        there = (prod - cons) & U32
+        return there if there <= XENSTORE_RING_SIZE else None
+
+    def _room(self, cons: int, prod: int) -> int | None:
+        """How many bytes one write can put; None for indices that cannot belong together."""
+        used = (prod - cons) & U32
+        return XENSTORE_RING_SIZE - used if used <= XENSTORE_RING_SIZE else None
+
     def _copy_in(self, start: int, length: int) -> Generator[Op, int, bytes]:
         first = XENSTORE_RING_SIZE - start
         if length < first:
@@ -253,13 +275,18 @@ class RingDaemon:
         fields = [int.from_bytes(received[at : at + 4], "little") for at in (0, 4, 8)]
         message = Message(fields[0], fields[1], fields[2], received[XSD_HEADER_SIZE:])
         domid = self._config.domid
-        server, outgoing = handle(state.server, domid, message, DIALECT)
+        server, outgoing = self._handled(state.server, message)
         sent = tuple(out.message.encode() for out in outgoing if out.connection == domid)
         state = _with(state, server=server, received=b"", queue=(*state.queue, *sent))
         if len(sent) < len(outgoing):
             others = tuple(out for out in outgoing if out.connection != domid)
             state = _with(state, aside=(*state.aside, *others))
         return state
+
+    def _handled(
+        self, server: ServerState, message: Message
+    ) -> tuple[ServerState, tuple[Outgoing, ...]]:
+        return handle(server, self._config.domid, message, DIALECT)
 
     def _output(self, state: State) -> Steps:
         """`do_output`, down to one `ml_interface_write`; then what the main loop does next."""
@@ -271,16 +298,16 @@ class RingDaemon:
         sent = state.sent
         cons = yield self._write_cons
         prod = yield self._write_prod
-        if (yield self._write_connection) != ConnectionState.XENSTORE_CONNECTED:
+        if (yield from self._asked_to_close(self._write_connection)):
             if not self._looks_late:
                 return _with(left, phase=Phase.CLOSE_OUTPUT)
             state = left = yield from self._reconnect(state)
         yield self._write_fence
-        used = (prod - cons) & U32
-        if used > XENSTORE_RING_SIZE:
+        room = self._room(cons, prod)
+        if room is None:
             self._check_bad(state)
             return self._continued(left)
-        length = min(len(message) - sent, XENSTORE_RING_SIZE - used)
+        length = min(len(message) - sent, room)
         part = message[sent : sent + length]
         sent += length
         if length:
@@ -326,14 +353,35 @@ class RingDaemon:
             others=state.others,
         )
 
+    def _closing(self) -> Generator[Op, None, None]:
+        """`ml_interface_close` as compiled: the fill, with all four indices in one store of 16
+        bytes in the middle; a barrier; `connection`. Then `reconnect` notifies."""
+        yield from self._fill(self._zero_indices)
+        yield self._barrier
+        yield self._reopen
+        yield self._close_notify
+
+    def _fill(self, after_first: Op | None) -> Generator[Op, None, None]:
+        """The first 8 bytes, the last 8 bytes, then again from the second 8 bytes on."""
+        ones = (1 << 64) - 1
+        yield Op(Kind.STORE, int(Interface.REQ), 8, ones, self._reset)
+        if after_first is not None:
+            yield after_first
+        yield Op(Kind.STORE, Interface.REQ_CONS - 8, 8, ones, self._reset)
+        for address in range(Interface.REQ + 8, Interface.REQ_CONS, 8):
+            yield Op(Kind.STORE, address, 8, ones, self._reset)
+
     def _looped(self, state: State) -> State:
         """The end of a pass: it has used up a credit."""
         return self._continued(_with(state, credit=max(0, state.credit - 1)))
 
     def _continued(self, state: State) -> State:
         """`has_more_work`: poll(0), or sleep."""
-        more = state.again or (not state.partial and bool(state.queue))
+        more = self._again(state) or (not state.partial and bool(state.queue))
         return _with(state, phase=Phase.POLL if more else Phase.SLEEP)
+
+    def _again(self, state: State) -> bool:
+        return state.again
 
     def _credited(self, state: State, credit: int, phase: Phase) -> State:
         if not self._counting:
@@ -347,7 +395,10 @@ class RingDaemon:
     def _sleep(self, state: State) -> Steps:
         scans = not self._counting or state.credit > 0
         somebody = bool(self._others.ready(state.others, state.server))
-        event = yield self._sleep_any if scans or somebody else self._sleep_event
+        spurious = scans or somebody
+        event = yield from self._woken(self._sleep_any if spurious else self._sleep_event)
+        if event is None:
+            return state
         return self._credited(state, event, Phase.WOKEN if scans or event else Phase.ASKED)
 
     def _attend(self, state: State) -> Steps:
@@ -373,37 +424,13 @@ class RingDaemon:
         return _with(state, phase=Phase.POLL if state.queue or state.partial else Phase.SLEEP)
 
 
-def make(config: DaemonConfig, contents: Store) -> GeneratorActor[State]:
+def make(
+    config: DaemonConfig, contents: Store, program: type[RingDaemon] = RingDaemon
+) -> GeneratorActor[State]:
     """oxenstored, serving the domain of `config` from the store `contents`."""
-    daemon = RingDaemon(config)
+    daemon = program(config)
     server = serve_domain(with_special_nodes(contents), config.domid)
     return GeneratorActor(daemon.first(server), daemon.turn)
-
-
-def _close_ops(
-    port: int, site: Site, notifier: Site, mistake: Mistake | None
-) -> Generator[Op, None, None]:
-    """`ml_interface_close` as compiled: the first 8 bytes of the fill, all four indices in one
-    store of 16, the last 8 bytes, the fill again from its second 8 bytes on; then a barrier."""
-    ones = (1 << 64) - 1
-    last = Interface.REQ_CONS - 8
-    indices = Op(Kind.STORE, int(Interface.REQ_CONS), 16, 0, site, note="all four indices at once")
-    clear = store(Interface.CONNECTION, 0, site, "the ring is closed and open again")
-    early = mistake == Mistake.CLEARS_EARLY
-    yield Op(Kind.STORE, int(Interface.REQ), 8, ones, site)
-    if not early:
-        yield indices
-    yield Op(Kind.STORE, last, 8, ones, site)
-    for address in range(Interface.REQ + 8, Interface.REQ_CONS, 8):
-        yield Op(Kind.STORE, address, 8, ones, site)
-    if early:
-        yield clear
-        yield indices
-    yield Op(Kind.FENCE, site=site)
-    if not early and mistake != Mistake.NEVER_CLEARS:
-        yield clear
-    if mistake != Mistake.NO_SIGNAL:
-        yield notify(port, notifier)
 
 
 def _wanted(received: bytes) -> int:

@@ -60,6 +60,7 @@ from guestsim.daemon.parts import (
     store,
     wait_event,
 )
+from guestsim.daemon.waking import waking
 from guestsim.daemon.words import reply_note, request_note
 from guestsim.trace import Kind, Op, Sample, Site
 from guestsim.trace.daemons import Wakes
@@ -193,6 +194,7 @@ class RingDaemon:
         self._sleep = wait_event(main, spurious=self._wakes_any)
         self._sleep_any = wait_event(main, spurious=True)
         self._others = Others(config.others, config.domid, policy.dialect)
+        self._woken = waking(config.mistake)
 
         self._turns = {
             Phase.START: self._start,
@@ -209,7 +211,7 @@ class RingDaemon:
             Phase.SLEEP: self._wait,
             Phase.WOKEN: self._attend,
             Phase.ASKED: self._attend,
-            Phase.INTRODUCE: self._introduced,
+            Phase.INTRODUCE: self._introduced_again,
         }
 
     def first(self, server: ServerState) -> State:
@@ -232,6 +234,11 @@ class RingDaemon:
             yield store(Interface.SERVER_FEATURES, policy.advertise, self._introduce)
         return _at(state, Phase.INTRODUCE if self._config.introduce else Phase.TOP)
 
+    def _introduced(self) -> Generator[Op, int, None]:
+        yield from self._zero()
+        if (yield self._connection) == ConnectionState.XENSTORE_RECONNECT:
+            yield from self._reopen()
+
     def _top(self, state: State) -> Steps:
         if self._policy.closes and (yield self._connection) != ConnectionState.XENSTORE_CONNECTED:
             return _at(state, Phase.CLOSE)
@@ -241,9 +248,12 @@ class RingDaemon:
         if self._policy.drops:
             server = reset(state.server, self._config.domid)
             state = State(Phase.CLOSE, server, aside=state.aside, others=state.others)
+        yield from self._emptied()
+        return _at(state, Phase.CAN_READ)
+
+    def _emptied(self) -> Generator[Op, int, None]:
         yield from self._zero()
         yield from self._reopen()
-        return _at(state, Phase.CAN_READ)
 
     def _zero(self) -> Generator[Op, int, None]:
         # The binary's order; nothing but the compiler keeps these stores apart.
@@ -295,16 +305,22 @@ class RingDaemon:
         message = parse(received)
         if not isinstance(message, Message):
             return _at(msgspec.structs.replace(state, received=received), Phase.CAN_WRITE)
-        dialect = self._policy.dialect
-        server, outgoing = handle(state.server, self._config.domid, message, dialect)
-        if server.died:
-            yield halt(_DEATH, self._consider, ())
+        server, outgoing = yield from self._answer(state.server, message)
         mine = [item.message for item in outgoing if item.connection == self._config.domid]
         out = queued(state.out, mine)
         aside = state.aside
         if len(mine) < len(outgoing):
             aside += tuple(item for item in outgoing if item.connection != self._config.domid)
         return State(Phase.CAN_WRITE, server, b"", out, state.sent, aside, state.others)
+
+    def _answer(
+        self, server: ServerState, message: Message
+    ) -> Generator[Op, int, tuple[ServerState, tuple[Outgoing, ...]]]:
+        domid = self._config.domid
+        server, outgoing = handle(server, domid, message, self._policy.dialect)
+        if server.died:
+            yield halt(_DEATH, self._consider, ())
+        return server, outgoing
 
     def _receive(self, received: bytes, size: int, base: int) -> Generator[Op, int, bytes]:
         """`readchn`: as much as is there of what is missing of `size` bytes, without going
@@ -385,7 +401,9 @@ class RingDaemon:
 
     def _wait(self, state: State) -> Steps:
         somebody = self._others.ready(state.others, state.server)
-        event = yield self._sleep_any if somebody else self._sleep
+        event = yield from self._woken(self._sleep_any if somebody else self._sleep)
+        if event is None:
+            return state
         # Where anything can wake it, whether there was an event tells nothing.
         return _at(state, Phase.WOKEN if self._wakes_any or event else Phase.ASKED)
 
@@ -405,28 +423,33 @@ class RingDaemon:
         out = state.out if state.released else queued(state.out, served.messages)
         return msgspec.structs.replace(state, server=server, out=out, others=others)
 
-    def _introduced(self, state: State) -> Steps:
+    def _introduced_again(self, state: State) -> Steps:
         """`do_introduce`, also of a domain that is introduced already: `domain_conn_reset`. Binding
         the channel again leaves an event pending, so that a pass follows."""
-        yield from self._zero()
-        if (yield self._connection) == ConnectionState.XENSTORE_RECONNECT:
-            yield from self._reopen()
+        yield from self._introduced()
         return _at(state, Phase.TOP)
 
 
-def make(config: DaemonConfig, contents: Store) -> GeneratorActor[State]:
+def make(
+    config: DaemonConfig, contents: Store, program: type[RingDaemon] = RingDaemon
+) -> GeneratorActor[State]:
     """C xenstored, serving the domain of `config` from the store `contents`."""
     features = config.features or 0
     closes = bool(features & ServerFeature.XENSTORE_SERVER_FEATURE_RECONNECTION)
     depth = bool(features & ServerFeature.XENSTORE_SERVER_FEATURE_WATCHDEPTH)
     dialect = msgspec.structs.replace(DIALECT, watch_depth=depth)
     policy = Policy("xenstored", features, closes, drops=True, dialect=dialect)
-    return make_with(config, contents, policy)
+    return make_with(config, contents, policy, program)
 
 
-def make_with(config: DaemonConfig, contents: Store, policy: Policy) -> GeneratorActor[State]:
-    """The same program with another policy."""
-    daemon = RingDaemon(config, policy)
+def make_with(
+    config: DaemonConfig,
+    contents: Store,
+    policy: Policy,
+    program: type[RingDaemon] = RingDaemon,
+) -> GeneratorActor[State]:
+    """The same program with another policy, or another program."""
+    daemon = program(config, policy)
     return GeneratorActor(daemon.first(serve_domain(contents, config.domid)), daemon.turn)
 
 

@@ -209,7 +209,7 @@ class Daemon(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     ] = False
     mistake: Annotated[
         Mistake | None,
-        Meta(description="oxenstored: what it gets wrong in closing the ring."),
+        Meta(description="What the daemon gets wrong; not every model can make every mistake."),
     ] = None
 
     @property

@@ -43,7 +43,7 @@ from guestsim.scenario.platform import (
 from guestsim.scenario.problem import Key, Problem
 from guestsim.scenario.requests import check_depths, check_requests
 from guestsim.scenario.usual import requests_of, toolstack_store
-from guestsim.trace.daemons import DaemonModel
+from guestsim.trace.daemons import MISTAKES, DaemonModel
 from guestsim.trace.events import parse_event
 from guestsim.trace.memory_model import MemoryModel
 from guestsim.trace.spelling import hint, not_one_of
@@ -63,7 +63,7 @@ OPTIONS: Final[dict[tuple[str, str], dict[str, frozenset[str]]]] = {
         "features": frozenset({DaemonModel.XENSTORED, DaemonModel.OXENSTORED}),
         "version": frozenset({DaemonModel.RFC_V2}),
         "drop_layers": frozenset({DaemonModel.RFC_V2}),
-        "mistake": frozenset({DaemonModel.OXENSTORED}),
+        "mistake": frozenset({DaemonModel.XENSTORED, DaemonModel.OXENSTORED}),
     },
 }
 """By (table, the key that chooses): for each option that not every choice has, which ones do."""
@@ -204,6 +204,13 @@ def _check_daemon(daemon: Daemon) -> None:
                 ("daemon", "features", index), f"{feature} is the same bit as {seen[bit]}"
             )
         seen[bit] = feature
+    mistake = daemon.mistake
+    if mistake is not None and mistake not in MISTAKES[daemon.model]:
+        owners = " and ".join(model for model, can in MISTAKES.items() if mistake in can)
+        raise Problem(
+            ("daemon", "mistake"),
+            f"{quoted(mistake)} is no mistake of {daemon.model}; {owners} can make it",
+        )
 
 
 def _check_search(scenario: Scenario) -> None:

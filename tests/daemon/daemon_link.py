@@ -11,6 +11,7 @@ from typing import Any
 from guestsim.abi.xs_wire import Interface
 from guestsim.trace import Actor, Burst, Event, Flag, Kind, Op
 from guestsim.trace.effects import apply, ready, result
+from guestsim.trace.ops import ANSWERED
 from guestsim.trace.shared import SHARED_SIZE, load, pending_place, server_pending_place, store
 from guestsim.xenstore import Message, Parser
 
@@ -25,6 +26,8 @@ class Link:
         self.actor = actor
         self.memory = bytearray(SHARED_SIZE) if memory is None else memory
         self.events: list[Event] = []
+        self.choices: list[int] = []
+        """What the next CHOOSE ops are answered, in their order; 0 where it is empty."""
         self._take(actor.start())
 
     def _take(self, burst: Burst) -> None:
@@ -52,12 +55,14 @@ class Link:
         value = self._perform(op)
         event = Event("daemon", op, value)
         self.events.append(event)
-        if op.kind in (Kind.LOAD, Kind.RMW, Kind.WAIT):
+        if op.kind in ANSWERED:
             assert not self._ops, f"{op} is not the last of its burst"
             self._take(self.actor.resume(self.point, value))
         return event
 
     def _perform(self, op: Op) -> int:
+        if op.kind is Kind.CHOOSE:
+            return self.choices.pop(0) if self.choices else 0
         value = result(self.memory, op)
         if op.kind is Kind.WAIT:
             assert value or op.flags & Flag.SPURIOUS, "the daemon sleeps, and nothing wakes it"
@@ -176,6 +181,8 @@ def words(events: list[Event], *, data: bool = True) -> list[str]:
             lines.append("notify")
         elif op.kind is Kind.WAIT:
             lines.append("poll(0)" if op.flags & Flag.POLL else "poll")
+        elif op.kind is Kind.CHOOSE:
+            lines.append("choose")
     return lines
 
 
