@@ -37,6 +37,9 @@ _TWICE_THE_KEY: Final = ("watch", "unwatch")
 _RUN_TWICE: Final = frozenset({"close-no-wait"})
 """Images that carry out their list once more after a close."""
 
+_TERSE: Final = frozenset({"quiet", "mute"})
+"""Images that know two requests."""
+
 
 def check_requests(image: str | None, lines: Sequence[str]) -> None:
     """The list of a built-in image, or of somebody else's (None), of which nothing is known but the
@@ -45,9 +48,20 @@ def check_requests(image: str | None, lines: Sequence[str]) -> None:
     for _ in range(2 if image in _RUN_TWICE else 1):
         for at, line in enumerate(lines):
             try:
-                parse_request(line) if image is None else requests.take(line)
+                request = parse_request(line)
+                if image is None:
+                    continue
+                if image in _TERSE:
+                    _check_terse(image, request)
+                requests.take(line)
             except InputError as error:
                 raise Problem((at,), str(error)) from None
+
+
+def _check_terse(image: str, request: Request) -> None:
+    plain = Request(request.verb, request.key)
+    if request.verb not in ("read", "watch") or request != plain:
+        raise InputError(f"{image} knows read KEY and watch KEY only")
 
 
 def check_depths(lines: Sequence[str]) -> None:

@@ -220,7 +220,7 @@ def test_images_are_listed() -> None:
     assert done.returncode == 0
     assert {line.split()[0] for line in done.stdout.splitlines() if line[0] != " "} >= {
         "frontend", "reconnect", "reset-poison", "reset-zero", "close-flag", "atomic-reset",
-        "close-no-wait", "close-and-zero",
+        "close-no-wait", "close-and-zero", "quiet", "mute",
     }  # fmt: skip
 
 
