@@ -87,7 +87,7 @@ def test_their_ci_fails_where_it_should(project: Path, scripts: Path) -> None:
 
 
 def test_what_guestsim_comes_with_is_in_the_wheel(project: Path, scripts: Path) -> None:
-    assert "6 of 6 caught" in run(scripts / "guestsim", "mutants", folder=project)
+    assert "9 of 9 caught" in run(scripts / "guestsim", "mutants", folder=project)
     assert "frontend" in run(scripts / "guestsim", "images", folder=project)
     assert '"$schema"' in run(scripts / "guestsim", "schema", folder=project)
     run(scripts / "guestsim", "new", "mine", folder=project)
