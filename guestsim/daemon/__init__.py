@@ -8,6 +8,7 @@ from typing import Any
 from guestsim.daemon import mistakes, rfc_v2
 from guestsim.daemon.actor import GeneratorActor, Point
 from guestsim.daemon.config import DaemonConfig
+from guestsim.daemon.unheard import make_unheard
 from guestsim.daemon.visits import VISITS, Visits
 from guestsim.trace.daemons import DaemonModel
 from guestsim.xenstore import Store
@@ -20,6 +21,7 @@ __all__ = [
     "Point",
     "Visits",
     "make",
+    "make_unheard",
 ]
 
 MODELS: dict[str, Callable[[DaemonConfig, Store], GeneratorActor[Any]]] = {

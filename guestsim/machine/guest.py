@@ -48,8 +48,8 @@ class Guest:
         profile: Profile | None = None,
         budget: int = DEFAULT_BUDGET,
     ) -> None:
-        """`port`: the store's event channel. InputError where an image does not fit into the
-        platform's memory."""
+        """`port`: the store's event channel, or `hypervisor.NO_PORT`. InputError where an
+        image does not fit into the platform's memory."""
         profile = profile or Profile()
         for stage in chain:
             boot.check_fits(stage.image, profile.memory)

@@ -30,6 +30,7 @@ __all__ = [
     "HYPERCALL_MSR",
     "HYPERCALL_PORT",
     "MOST_PRINTED",
+    "NO_PORT",
     "STORE_PFN",
     "Answer",
     "Hypervisor",
@@ -45,6 +46,8 @@ __all__ = [
 STORE_PFN = 0xFEFFC
 """libxc's place for the ring page (tools/libs/guest/xg_dom_x86.c, special pages)."""
 CONSOLE_PFN = 0xFEFFF
+NO_PORT = 0
+"""In the place of the store's event channel: there is no xenstore. Port 0 is never given out."""
 HYPERCALL_MSR = 0x40000000
 HYPERCALL_PORT = 0xE1
 """Our own: where the hypercall page's entries write their number. Unlike a load or a store, a port
@@ -130,7 +133,7 @@ class Hypervisor:
         self._version = major << 16 | minor
         self._port = port
         self._params: dict[int, int] = {
-            HvmParam.HVM_PARAM_STORE_PFN: STORE_PFN,
+            HvmParam.HVM_PARAM_STORE_PFN: 0 if port == NO_PORT else STORE_PFN,
             HvmParam.HVM_PARAM_STORE_EVTCHN: port,
             HvmParam.HVM_PARAM_CONSOLE_PFN: CONSOLE_PFN,
             HvmParam.HVM_PARAM_CONSOLE_EVTCHN: port + _CONSOLE_PORT_OFFSET,
@@ -328,12 +331,15 @@ class Hypervisor:
         match command:
             case EvtchnOp.EVTCHNOP_send:
                 port = self._words(argument, "<I")[0]
-                if port == self._port:
+                if port == self._port != NO_PORT:
                     return Ops((Op(Kind.SEND, *shared.server_pending_place()),))
                 return 0 if port == self._port + _CONSOLE_PORT_OFFSET else -XenErrno.EINVAL
             case EvtchnOp.EVTCHNOP_status:
                 _, _, port = self._words(argument, "<HHI")
-                bound = port in (self._port, self._port + _CONSOLE_PORT_OFFSET)
+                bound = port != NO_PORT and port in (
+                    self._port,
+                    self._port + _CONSOLE_PORT_OFFSET,
+                )
                 status = (
                     EvtchnStatus.EVTCHNSTAT_interdomain if bound else EvtchnStatus.EVTCHNSTAT_closed
                 )

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from guestsim.abi.xs_wire import XENSTORE_RING_SIZE, Interface
-from guestsim.daemon import DaemonConfig, make
+from guestsim.daemon import DaemonConfig, make, make_unheard
 from guestsim.errors import InputError, MissingImageError
 from guestsim.execute import Image as ScheduledImage
 from guestsim.machine.guest import Guest, Stage
+from guestsim.machine.hypervisor import NO_PORT
 from guestsim.machine.image import Image, load_image
 from guestsim.machine.images import find_image
 from guestsim.machine.profile import DEVICES, Bar, BarKind, PciFunction, Profile
@@ -32,7 +33,8 @@ from guestsim.scenario import (
     toolstack_store,
 )
 from guestsim.scenario import Stage as ScenarioStage
-from guestsim.trace import Actor, shared
+from guestsim.trace import Actor, Kind, Op, shared
+from guestsim.trace.effects import apply
 from guestsim.xenstore import build_store
 
 __all__ = [
@@ -91,16 +93,19 @@ def set_up(scenario: Scenario, images: Mapping[str, Path] | None = None) -> Setu
         Stage(image, "\n".join(requests_of(scenario, stage)))
         for image, stage in zip(chain, scenario.boot.stages, strict=True)
     ]
-    guest = Guest(stages, scenario.ring.port, profile_of(scenario), scenario.boot.budget)
+    ring = scenario.ring
+    guest = Guest(
+        stages, ring.port if ring.xenstore else NO_PORT, profile_of(scenario), scenario.boot.budget
+    )
     guest.should_stop = requested
     guest.mark_strings = scenario.search.string_stores is StringOrder.ANY_ORDER
     model = scenario.daemon.model
     config = DaemonConfig(
-        port=scenario.ring.port,
+        port=ring.port,
         features=scenario.daemon.server_features,
         wakes=scenario.daemon.wakes,
         # A page whose `connection` is 1 before the guest runs waits for its introduction.
-        introduce=bool(scenario.ring.connection),
+        introduce=bool(ring.connection),
         drop_layers=scenario.daemon.drop_layers,
         mistake=scenario.daemon.mistake,
         others=others_of(scenario.others),
@@ -108,11 +113,11 @@ def set_up(scenario: Scenario, images: Mapping[str, Path] | None = None) -> Setu
     store = build_store(
         toolstack_store(scenario), more=sorted({it.domain for it in scenario.others} - {0})
     )
-    daemon = make(model, config, store)
+    daemon = make(model, config, store) if ring.xenstore else make_unheard(model, store)
     return Setup(
         guest,
         daemon,
-        initial_memory(scenario.ring, scenario.daemon),
+        initial_memory(ring, scenario.daemon),
         config.unheeded,
         tuple(chain),
         {guest.name: guest.name, daemon.name: str(model)}
@@ -151,7 +156,7 @@ def _function(device: Device) -> PciFunction:
 
 
 def initial_memory(ring: Ring, daemon: Daemon) -> bytes:
-    """Shared memory when the guest starts: the ring as the scenario says, no events.
+    """Shared memory when the guest starts: the ring and its event as the scenario says.
 
     The toolstack introduces a domain to the daemon before the domain runs, so what the daemon
     advertises is on the page by then. A page whose `connection` is 1 still waits for that.
@@ -174,6 +179,11 @@ def initial_memory(ring: Ring, daemon: Daemon) -> bytes:
     assert min(fields) == 2 * XENSTORE_RING_SIZE
     for offset, value in fields.items():
         shared.store(memory, shared.RING + offset, 4, value)
+    address, size, bit = shared.pending_place(ring.port)
+    if ring.masked:
+        shared.store(memory, address - shared.PENDING + shared.MASK, size, bit)
+    if ring.pending:
+        apply(memory, Op(Kind.SEND, address, size, bit))
     return bytes(memory)
 
 

@@ -183,6 +183,15 @@ class Ring(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     port: Annotated[
         int, Meta(ge=1, le=1023, description="The guest's event channel port for xenstore.")
     ] = 2
+    pending: Annotated[
+        bool, Meta(description="Whether an event is pending at the port when the guest starts.")
+    ] = False
+    masked: Annotated[
+        bool, Meta(description="Whether the port is masked when the guest starts.")
+    ] = False
+    xenstore: Annotated[
+        bool, Meta(description="Whether the domain has a xenstore: a page, a port, a daemon's ear.")
+    ] = True
 
 
 class Daemon(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -23,6 +23,7 @@ from guestsim.scenario.models import (
     Feature,
     Frequency,
     Judgement,
+    Ring,
     Scenario,
     Search,
     Stage,
@@ -80,6 +81,7 @@ def check_sense(scenario: Scenario, given: dict[str, Any]) -> None:
     _check_boot(scenario.boot, scenario.daemon)
     _check_platform(scenario.platform)
     _check_store(scenario.store)
+    _check_ring(scenario.ring)
     _check_options(given)
     _check_daemon(scenario.daemon)
     _check_others(scenario)
@@ -170,12 +172,23 @@ def _check_store(store: dict[str, str]) -> None:
 
 
 def _check_others(scenario: Scenario) -> None:
+    if scenario.others and not scenario.ring.xenstore:
+        raise Problem(("others",), "nobody hears of them: ring.xenstore is false")
     stages = scenario.boot.stages
     # What an image of somebody else's writes nobody knows.
     known = not any(stage.is_path for stage in stages)
     requests = [line for stage in stages for line in requests_of(scenario, stage)]
     names = tuple(stage.name for stage in stages)
     check_others(scenario.others, toolstack_store(scenario), requests if known else None, names)
+
+
+def _check_ring(ring: Ring) -> None:
+    if ring.xenstore:
+        return
+    default = Ring(xenstore=False)
+    for key in Ring.__struct_fields__:
+        if getattr(ring, key) != getattr(default, key):
+            raise Problem(("ring", key), "there is no ring: ring.xenstore is false")
 
 
 def _check_options(given: dict[str, Any]) -> None:

@@ -213,6 +213,8 @@ def device(line: str) -> str:
          'daemon.version: no option of model "xenstored" (the default); it belongs to rfc-v2'),
         (LEAST + '[daemon]\nmodel = "rfc-v2"\nfeatures = []',
          'daemon.features: no option of model "rfc-v2"; it belongs to oxenstored and xenstored'),
+        (LEAST + "[ring]\nxenstore = false\nfill = 0\npending = true",
+         "ring.pending: there is no ring: ring.xenstore is false"),
         (LEAST + 'daemon.mistake = "no-signal"',
          'daemon.mistake: "no-signal" is no mistake of xenstored; oxenstored can make it'),
         (LEAST + '[daemon]\nmodel = "oxenstored"\nmistake = "dies-in-reset"',
