@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from guestsim.daemon import oxenstored, xenstored
+from guestsim.daemon.outgoing import queued
 from guestsim.trace.daemons import DaemonModel
 from guestsim.xenstore import Dialect, Message, ServerState
 
@@ -37,7 +38,7 @@ def _xenstored(state: xenstored.State, server: ServerState, messages: _Messages)
     phase = state.phase
     if phase is not xenstored.Phase.CAN_READ:
         phase = xenstored.Phase.POLL
-    out = xenstored.queued(state.out, messages)
+    out = queued(state.out, messages)
     return msgspec.structs.replace(state, phase=phase, server=server, out=out)
 
 

@@ -30,7 +30,7 @@ their events, the quota of memory, and the write rate limit, which stop it in th
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
+from collections.abc import Generator
 from enum import Enum
 from typing import NamedTuple
 
@@ -44,12 +44,12 @@ from guestsim.abi.xs_wire import (
     Interface,
     RingError,
     ServerFeature,
-    XsdSockmsgType,
 )
 from guestsim.daemon.actor import GeneratorActor
 from guestsim.daemon.config import DaemonConfig
 from guestsim.daemon.memcpy import copy_in, copy_out
 from guestsim.daemon.others import Act, GivenUp, Others, Standing
+from guestsim.daemon.outgoing import queued, replies
 from guestsim.daemon.parts import (
     U32,
     halt,
@@ -84,7 +84,6 @@ __all__ = [
     "State",
     "make",
     "make_with",
-    "queued",
 ]
 
 DIALECT = Dialect(keeps_errno=True, asks_for_domains=True)
@@ -276,7 +275,7 @@ class RingDaemon:
         return _at(state, Phase.READ_HEADER if header else Phase.READ_BODY)
 
     def _readable(self, state: State) -> Generator[Op, int, bool]:
-        if len(state.out) >= _OUTSTANDING and _replies(state.out) >= _OUTSTANDING:
+        if len(state.out) >= _OUTSTANDING and replies(state.out) >= _OUTSTANDING:
             return False
         prod, cons = self._can_read
         return (yield prod) != (yield cons)
@@ -459,20 +458,3 @@ def _at(state: State, phase: Phase) -> State:
 
 def _length(received: bytes) -> int:
     return int.from_bytes(received[12:16], "little")
-
-
-def _replies(out: tuple[bytes, ...]) -> int:
-    event = XsdSockmsgType.XS_WATCH_EVENT.to_bytes(4, "little")
-    return sum(not message.startswith(event) for message in out)
-
-
-def queued(out: tuple[bytes, ...], messages: Iterable[Message]) -> tuple[bytes, ...]:
-    """`out` with `messages`, without watch events that wait in it already (`send_event`); special
-    ones always go."""
-    queue = list(out)
-    for message in messages:
-        encoded = message.encode()
-        event = message.type == XsdSockmsgType.XS_WATCH_EVENT
-        if not (event and not message.payload.startswith(b"@") and encoded in queue):
-            queue.append(encoded)
-    return tuple(queue)
