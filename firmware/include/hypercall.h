@@ -40,6 +40,13 @@ INLINE void event_channel_send(evtchn_port_t port)
     ASSERT(HYPERCALL(__HYPERVISOR_event_channel_op, EVTCHNOP_send, &send) == 0);
 }
 
+INLINE void event_channel_unmask(evtchn_port_t port)
+{
+    struct evtchn_unmask unmask = {.port = port};
+
+    ASSERT(HYPERCALL(__HYPERVISOR_event_channel_op, EVTCHNOP_unmask, &unmask) == 0);
+}
+
 /* Sleep until `port` is pending, or for no reason at all. */
 INLINE void sched_poll(evtchn_port_t port)
 {
@@ -54,6 +61,12 @@ INLINE void sched_suspend(void)
     struct sched_shutdown suspend = {.reason = SHUTDOWN_suspend};
 
     ASSERT(HYPERCALL(__HYPERVISOR_sched_op, SCHEDOP_shutdown, &suspend) == 0);
+}
+
+/* Sleep until there is an upcall: until an event comes that is not masked. */
+INLINE void sched_block(void)
+{
+    ASSERT(HYPERCALL(__HYPERVISOR_sched_op, SCHEDOP_block, NULL) == 0);
 }
 
 INLINE __attribute__((noreturn)) void sched_shutdown(uint32_t reason)

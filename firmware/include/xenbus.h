@@ -42,6 +42,9 @@ INLINE void xenbus_signal(void)
     event_channel_send(xenbus_event_channel);
 }
 
+/* The last thing that xenbus_setup does: wait until `connection` is 0. */
+void xenbus_ready(void);
+
 /* Wait for an event, and clear it. May return without any news: look again. */
 void xenbus_wait(void);
 
@@ -62,6 +65,15 @@ void xenbus_send_raw(struct slice bytes);
 
 /* Wait for the answer to `req_id`, which asked for `type`. */
 struct xenbus_reply xenbus_receive(uint32_t req_id, enum xsd_sockmsg_type type);
+
+/*
+ * The two directions, each for any length. With xenbus_ready, xenbus_wait,
+ * xenbus_drop_leftovers and xenbus_receive, they are the parts that an image may define itself, to
+ * stand for a client that gets one of them wrong: the linker takes that definition, and the rest of
+ * this client works with it.
+ */
+void ring_write(const char *data, uint32_t len);
+void ring_read(char *data, uint32_t len);
 
 /* Wait for any one message that is not an awaited answer: in practice, for a watch event. */
 void xenbus_receive_other(void);

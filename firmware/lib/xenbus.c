@@ -1,10 +1,11 @@
 #include <assert.h>
+#include <ring.h>
 #include <shared.h>
 #include <xen/hvm/params.h>
 #include <xenbus.h>
 
 #define PAGE_SHIFT 12
-
+#define PART __attribute__((noinline, weak)) /* an image may have its own: see xenbus.h */
 #define IN_FLIGHT_MAX 64
 
 static struct xenstore_domain_interface *ring;
@@ -27,7 +28,11 @@ void xenbus_setup(watch_event_handler *on_watch_event)
     ring = (void *)(uintptr_t)(hvm_param_get(HVM_PARAM_STORE_PFN) << PAGE_SHIFT);
     xenbus_event_channel = (evtchn_port_t)hvm_param_get(HVM_PARAM_STORE_EVTCHN);
     (void)shared_info_get();
+    xenbus_ready();
+}
 
+PART void xenbus_ready(void)
+{
     while (READ_ONCE(ring->connection) == XENSTORE_RECONNECT)
         xenbus_wait();
 }
@@ -37,13 +42,13 @@ struct xenstore_domain_interface *xenbus_ring(void)
     return ring;
 }
 
-__attribute__((noinline)) void xenbus_wait(void)
+PART void xenbus_wait(void)
 {
     while (!test_and_clear_bit(xenbus_event_channel, shared_info_get()->evtchn_pending))
         sched_poll(xenbus_event_channel);
 }
 
-__attribute__((noinline)) void xenbus_drop_leftovers(void)
+PART void xenbus_drop_leftovers(void)
 {
     uint32_t prod = READ_ONCE(ring->rsp_prod);
 
@@ -51,11 +56,6 @@ __attribute__((noinline)) void xenbus_drop_leftovers(void)
         return;
     WRITE_ONCE(ring->rsp_cons, prod);
     xenbus_signal();
-}
-
-static uint32_t least(uint32_t a, uint32_t b)
-{
-    return a < b ? a : b;
 }
 
 /*
@@ -74,21 +74,19 @@ static __attribute__((noinline)) void wait_for_room(void)
  * The indices are not judged here. Where they do not belong together, after a torn reset, real
  * firmware computes on with them and lets the server find out; so do we.
  */
-static __attribute__((noinline)) void ring_write(const char *data, uint32_t len)
+PART void ring_write(const char *data, uint32_t len)
 {
     while (len > 0) {
         uint32_t cons = READ_ONCE(ring->req_cons);
         uint32_t prod = READ_ONCE(ring->req_prod);
         uint32_t room = XENSTORE_RING_SIZE - (prod - cons);
-        uint32_t part = least(least(room, len), XENSTORE_RING_SIZE - MASK_XENSTORE_IDX(prod));
+        uint32_t part = ring_part(prod, room, len);
 
         if (part == 0) {
             wait_for_room();
             continue;
         }
-        copy_shared(ring->req + MASK_XENSTORE_IDX(prod), data, part);
-        barrier();
-        WRITE_ONCE(ring->req_prod, prod + part);
+        ring_put(ring, prod, data, part);
         xenbus_signal();
         data += part;
         len -= part;
@@ -96,22 +94,20 @@ static __attribute__((noinline)) void ring_write(const char *data, uint32_t len)
 }
 
 /* Bytes that were never produced are not ours to read, so here the indices have to make sense. */
-static __attribute__((noinline)) void ring_read(char *data, uint32_t len)
+PART void ring_read(char *data, uint32_t len)
 {
     while (len > 0) {
         uint32_t cons = READ_ONCE(ring->rsp_cons);
         uint32_t prod = READ_ONCE(ring->rsp_prod);
         uint32_t ready = prod - cons;
-        uint32_t part = least(least(ready, len), XENSTORE_RING_SIZE - MASK_XENSTORE_IDX(cons));
+        uint32_t part = ring_part(cons, ready, len);
 
         ASSERT(ready <= XENSTORE_RING_SIZE);
         if (part == 0) {
             xenbus_wait();
             continue;
         }
-        copy_shared(data, ring->rsp + MASK_XENSTORE_IDX(cons), part);
-        barrier();
-        WRITE_ONCE(ring->rsp_cons, cons + part);
+        ring_take(ring, cons, data, part);
         xenbus_signal();
         data += part;
         len -= part;
@@ -211,7 +207,7 @@ static bool receive_one(uint32_t awaited, enum xsd_sockmsg_type type, struct xen
     return false;
 }
 
-struct xenbus_reply xenbus_receive(uint32_t req_id, enum xsd_sockmsg_type type)
+PART struct xenbus_reply xenbus_receive(uint32_t req_id, enum xsd_sockmsg_type type)
 {
     struct xenbus_reply reply;
 

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #define EVTCHNOP_send 4
+#define EVTCHNOP_unmask 9
 
 typedef uint32_t evtchn_port_t;
 
@@ -15,5 +16,12 @@ struct evtchn_send {
 
 _Static_assert(offsetof(struct evtchn_send, port) == 0, "");
 _Static_assert(sizeof(struct evtchn_send) == 4, "");
+
+struct evtchn_unmask {
+    evtchn_port_t port;
+};
+
+_Static_assert(offsetof(struct evtchn_unmask, port) == 0, "");
+_Static_assert(sizeof(struct evtchn_unmask) == 4, "");
 
 #endif

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <xen/event_channel.h>
 
+#define SCHEDOP_block 1
 #define SCHEDOP_shutdown 2
 #define SCHEDOP_poll 3
 
