@@ -9,9 +9,19 @@ import make_museum
 import pytest
 from make_museum import MARKS, piece
 
-from guestsim.scenario import Strategy, find
+from guestsim.runner import Options, builtin_images, check
+from guestsim.scenario import Strategy, find, load
+from guestsim.trace.results import Verdict
 
 PATHS = find([make_museum.MUSEUM])
+
+FIRMWARE = Path(__file__).parents[1] / "firmware" / "images"
+AT_FAULT = [
+    main.parent.name
+    for main in sorted(FIRMWARE.glob("*/main.c"))
+    if "image_main(" not in main.read_text() and main.parent.name != "blocks-unmasked"
+]
+"""Images that are frontend, but for the part that they get wrong."""
 
 SIDES = """
 [boot]
@@ -40,6 +50,19 @@ def test_a_piece_has_two_sides_at_least_and_every_interleaving_is_tried(path: Pa
         assert scenario.search.strategy is Strategy.EXHAUSTIVE, scenario.name
     ends = {tuple(case.expect.outcomes.items()) for side in each.sides for case in side}
     assert len(ends) >= 2, "its sides are expected to end in the same way"
+
+
+@pytest.mark.parametrize("image", AT_FAULT)
+def test_what_is_found_comes_of_what_the_image_gets_wrong(image: str) -> None:
+    """A side that has the image fails where frontend takes its place."""
+    options = Options(images={image: builtin_images()["frontend"].path})
+    cases = [
+        case
+        for path in PATHS
+        for case in load(path)
+        if any(stage.name == image for stage in case.boot.stages)
+    ]
+    assert any(check(case, options).verdict is Verdict.FAIL for case in cases)
 
 
 def test_no_two_pieces_have_one_name() -> None:
