@@ -23,6 +23,9 @@ AT_FAULT = [
 ]
 """Images that are frontend, but for the part that they get wrong."""
 
+NEVER_REST = {"over-reads", "unchecked"}
+"""Pieces whose daemon reads on for ever what nobody has sent: a search of all of it has no end."""
+
 SIDES = """
 [boot]
 chain = ["frontend"]
@@ -47,7 +50,8 @@ def test_a_piece_has_two_sides_at_least_and_every_interleaving_is_tried(path: Pa
     assert len(each.sides) >= 2
     for scenario in (case for side in each.sides for case in side):
         assert scenario.side is not None
-        assert scenario.search.strategy is Strategy.EXHAUSTIVE, scenario.name
+        never_rests = scenario.search.strategy is Strategy.SCRIPT and path.stem in NEVER_REST
+        assert never_rests or scenario.search.strategy is Strategy.EXHAUSTIVE, scenario.name
     ends = {tuple(case.expect.outcomes.items()) for side in each.sides for case in side}
     assert len(ends) >= 2, "its sides are expected to end in the same way"
 

@@ -22,8 +22,9 @@ from guestsim.daemon import oxenstored, xenstored
 from guestsim.daemon.actor import GeneratorActor
 from guestsim.daemon.config import DaemonConfig
 from guestsim.daemon.memcpy import copy_in
+from guestsim.daemon.others import Died
 from guestsim.daemon.parts import U32, halt
-from guestsim.trace import Op
+from guestsim.trace import Op, Site
 from guestsim.trace.daemons import Mistake
 from guestsim.xenstore import Message, Outgoing, ServerState, Store
 
@@ -75,27 +76,16 @@ class _OneRequest(xenstored.RingDaemon):
         return replace(state, phase=phase)
 
 
-class _DiesInReset(xenstored.RingDaemon):
-    """Xen e88031d1fe: `conn_delete_all_transactions` asserts that none is at work."""
-
-    def _answer(self, server: ServerState, message: Message) -> Generator[Op, int, _Answer]:
-        mine = server.connections[self._config.domid]
-        reset = message.type == XsdSockmsgType.XS_RESET_WATCHES
-        if reset and message.tx_id in mine.transactions:
-            yield halt(
-                "dropped all transactions in the middle of one, and fails an assertion: xenstored "
-                "died, and so every domain on it loses its connection",
-                self._consider,
-                (),
-            )
-        return (yield from super()._answer(server, message))
+class _ForgetsHalf(xenstored.RingDaemon):
+    def _updated(self, state: xenstored.State) -> xenstored.State:
+        return replace(state, received=b"")
 
 
 _XENSTORED: dict[Mistake | None, type[xenstored.RingDaemon]] = {
     Mistake.CLEARS_EARLY: _ToldTooEarly,
     Mistake.NEVER_CLOSES: _NeverLooks,
     Mistake.ONE_AT_A_TIME: _OneRequest,
-    Mistake.DIES_IN_RESET: _DiesInReset,
+    Mistake.FORGETS_HALF: _ForgetsHalf,
 }
 
 
@@ -139,6 +129,11 @@ class _OneMessage(oxenstored.RingDaemon):
         return state.again and bool(state.received)
 
 
+class _ForgetsPart(oxenstored.RingDaemon):
+    def _updated(self, state: oxenstored.State) -> oxenstored.State:
+        return replace(state, received=b"")
+
+
 class _Unchecked(oxenstored.RingDaemon):
     """Xen 704302ce94. The last ten bits of two indices that differ always make some sense."""
 
@@ -171,10 +166,9 @@ class _OverReads(oxenstored.RingDaemon):
     def _copy_in(self, start: int, length: int) -> Generator[Op, int, bytes]:
         if length < 0 or start + length > _PAGE:
             beyond = f"{length} bytes at {start} of the ring, beyond its page"
-            yield halt(
+            raise _died(
                 f"copied {beyond}: oxenstored died, and so every domain on it loses its connection",
                 self._read,
-                (),
             )
         return (yield from copy_in(Interface.REQ + start, length, 0, self._read))
 
@@ -220,11 +214,10 @@ class _NegativeLength(oxenstored.RingDaemon):
         if len(state.received) == XSD_HEADER_SIZE:
             length = ((_length(state.received) + (1 << 30)) & (U32 >> 1)) - (1 << 30)
             if length < 0:
-                yield halt(
-                    f"read a header that announces {length} bytes, fails to make room for so many, "
-                    "and goes on so for ever: nobody else is served either",
+                raise _died(
+                    f"read a header that announces {length} bytes, fails to make room for so "
+                    "many, and goes on so for ever: nobody else is served either",
                     self._read,
-                    (),
                 )
         return (yield from super()._input(state))
 
@@ -236,6 +229,7 @@ _OXENSTORED: dict[Mistake | None, type[oxenstored.RingDaemon]] = {
     Mistake.NEVER_CLEARS: _NeverClears,
     Mistake.NEVER_CLOSES: _NeverCloses,
     Mistake.ONE_AT_A_TIME: _OneMessage,
+    Mistake.FORGETS_HALF: _ForgetsPart,
     Mistake.UNCHECKED: _Unchecked,
     Mistake.IGNORES_FULL: _IgnoresFull,
     Mistake.OVER_READS: _OverReads,
@@ -249,6 +243,10 @@ _PAGE = 4096
 
 _NO_OPCODE = 99
 _OLD_OPCODES = {20: int(XsdSockmsgType.XS_RESET_WATCHES), 21: _NO_OPCODE}
+
+
+def _died(how: str, site: Site) -> Died:
+    return Died(halt(how, site, ()))
 
 
 def _typed(out: Outgoing, real: int, asked: int) -> Outgoing:

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import msgspec
 
 from guestsim.abi.xs_wire import XsdSockmsgType
-from guestsim.daemon.parts import send_resumed
+from guestsim.daemon.parts import look_for_suspend, resume_guest
 from guestsim.trace import MEANING, NOBODY, End, Kind, Op, Outcome, Site, asks
 from guestsim.xenstore import (
     Connection,
@@ -25,9 +25,21 @@ from guestsim.xenstore import (
     ServerState,
     connect,
     handle,
+    reset,
 )
 
-__all__ = ["Act", "Ask", "Attended", "GivenUp", "Look", "Other", "Others", "Standing", "Step"]
+__all__ = [
+    "Act",
+    "Ask",
+    "Attended",
+    "Died",
+    "GivenUp",
+    "Look",
+    "Other",
+    "Others",
+    "Standing",
+    "Step",
+]
 
 _FIRST_KEY = 1 << 20
 """Connections of others have keys from here on: behind the domains' and those of visitors."""
@@ -40,14 +52,15 @@ class Act(Enum):
     INTRODUCE = "introduce"
     RELEASE = "release"
     LIVE_UPDATE = "live update"
+    RESTORE = "restore"
     RESUME = "resume"
 
 
 class Look(msgspec.Struct, frozen=True):
     """Go on once the node has this value: a watch, and a look when it has fired."""
 
-    path: str
-    """Absolute."""
+    path: str | None
+    """Absolute; None: once the guest has suspended itself."""
     value: bytes | None
     """None: once there is no such node."""
     words: str
@@ -109,6 +122,10 @@ class GivenUp(Exception):  # noqa: N818 (the guest's fault, not an error of ours
         self.halt = halt
 
 
+class Died(GivenUp):
+    """The daemon dies, for everybody."""
+
+
 class Others:
     """Everybody who could ask."""
 
@@ -126,15 +143,19 @@ class Others:
         count = len(self._others)
         return server, Standing((0,) * count, (0,) * count)
 
-    def ready(self, standing: Standing, server: ServerState) -> tuple[int, ...]:
-        """Who could be served now."""
+    def ready(
+        self, standing: Standing, server: ServerState, *, suspended: bool = True
+    ) -> tuple[int, ...]:
+        """Who could be served now, if the guest stands still or (`suspended` False) does not."""
         return tuple(
             number
             for number in range(len(self._others))
-            if self._is_ready(number, standing, server)
+            if self._is_ready(number, standing, server, suspended=suspended)
         )
 
-    def _is_ready(self, number: int, standing: Standing, server: ServerState) -> bool:
+    def _is_ready(
+        self, number: int, standing: Standing, server: ServerState, *, suspended: bool
+    ) -> bool:
         other, at = self._others[number], standing.done[number]
         if at == len(other.steps):
             return False
@@ -143,6 +164,8 @@ class Others:
                 return False
         step = other.steps[at]
         if isinstance(step, Look):
+            if step.path is None:
+                return suspended
             node = server.store.get(step.path)
             return (None if node is None else node.value) == step.value
         return True
@@ -155,6 +178,9 @@ class Others:
         `may_be_nobody`: there may be another reason for the end of the wait.
         """
         ready = self.ready(standing, server)
+        if ready != self.ready(standing, server, suspended=False):
+            word = yield look_for_suspend(Site(stage="hypervisor"))
+            ready = self.ready(standing, server, suspended=bool(word & 2))
         if not ready:
             return None
         who: tuple[int | None, ...] = (None, *ready) if may_be_nobody else ready
@@ -166,9 +192,25 @@ class Others:
             return None
         return (yield from self._serve(chosen, standing, server))
 
-    def serve_domains(self, standing: Standing, server: ServerState) -> Generator[Op, int, None]:
-        """Once the guest's ring is given up: whoever is in a domain of their own is served as
-        before, to the end. That nobody looks at the ring any more makes it no matter when."""
+    def after(
+        self, given_up: GivenUp, standing: Standing, server: ServerState
+    ) -> Generator[Op, int, None]:
+        """What follows for whoever is in a domain of their own, and then the end. Where the guest's
+        ring is given up they are served as before; that nobody looks at it any more makes it no
+        matter when. Where the daemon has died, they lose their connection."""
+        if isinstance(given_up, Died):
+            for other, done in zip(self._others, standing.done, strict=True):
+                if other.domid and done < len(other.steps):
+                    what = f"{other.steps[done].words}: nobody answers, because the daemon"
+                    site = Site(stage=other.name)
+                    assert given_up.halt.end is not None
+                    message = f"{other.name}: {what} {given_up.halt.end.message}"
+                    yield Op(Kind.HALT, site=site, end=End(Outcome.CRASHED, message, site))
+        else:
+            yield from self._serve_domains(standing, server)
+        yield given_up.halt
+
+    def _serve_domains(self, standing: Standing, server: ServerState) -> Generator[Op, int, None]:
         while True:
             ready = (
                 number for number in self.ready(standing, server) if self._others[number].domid
@@ -197,7 +239,8 @@ class Others:
         key = _FIRST_KEY + number
         server, outgoing = handle(server, key, message, self._dialect)
         if server.died:
-            yield _ends(other, step, Outcome.REFUSED, "xenstored died of it, for every domain")
+            what = f"{server.died}: it died, for every domain"
+            yield _ends(other, step, Outcome.REFUSED, what)
         (reply,) = (it.message for it in outgoing if it.connection == key)
         if message.type == XsdSockmsgType.XS_TRANSACTION_END:
             transaction = 0
@@ -211,7 +254,9 @@ class Others:
         if message.type == XsdSockmsgType.XS_TRANSACTION_START and step.error is None:
             transaction = int(reply.payload.rstrip(b"\0"))
         if step.act is Act.RESUME:
-            yield send_resumed(site)
+            yield resume_guest(site)
+        if step.act is Act.RESTORE:
+            server = reset(server, self._domid, restart_ids=True)
         if step.act is Act.INTRODUCE and self._domid not in server.connections:
             server = connect(server, self._domid, Connection(self._domid))
         messages = tuple(it.message for it in outgoing if it.connection == self._domid)

@@ -209,8 +209,7 @@ class RingDaemon:
         try:
             return (yield from self._turns[state.phase](state))
         except GivenUp as given_up:
-            yield from self._others.serve_domains(state.others, state.server)
-            yield given_up.halt
+            yield from self._others.after(given_up, state.others, state.server)
             raise
 
     def _start(self, state: State) -> Steps:
@@ -405,16 +404,22 @@ class RingDaemon:
         """select has returned: others first, then the ring, if it has a credit."""
         rings = state.phase is Phase.WOKEN
         served = yield from self._others.attend(state.others, state.server, may_be_nobody=rings)
-        state = _with(state, phase=Phase.SLEEP if state.released else Phase.INPUT)
+        sleeps = state.released or (served is None and not rings)
+        state = _with(state, phase=Phase.SLEEP if sleeps else Phase.INPUT)
         if served is None:
             return state
         server, others = served.server, served.others
         if served.act is Act.RELEASE:
             return State(Phase.SLEEP, server, aside=state.aside, others=others, released=True)
+        if served.act is Act.RESTORE:
+            fresh = State(Phase.INPUT, server, aside=state.aside, others=others)
+            return self._credited(fresh, 1, Phase.INPUT)
         state = _with(state, server=server, others=others)
         if served.act is Act.INTRODUCE:
             # The ring is not touched; that the channel is bound leaves an event pending.
             return self._credited(_with(state, released=False), 1, Phase.INPUT)
+        if served.act is Act.LIVE_UPDATE:
+            state = self._updated(state)
         if state.released:
             return state
         state = _with(state, queue=(*state.queue, *(it.encode() for it in served.messages)))
@@ -422,6 +427,10 @@ class RingDaemon:
             return state
         # Without a credit it is looked at only if there is something to put there.
         return _with(state, phase=Phase.POLL if state.queue or state.partial else Phase.SLEEP)
+
+    def _updated(self, state: State) -> State:
+        """A live update hands over all that there is, what has come of a request included."""
+        return state
 
 
 def make(

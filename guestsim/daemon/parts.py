@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from guestsim.abi.xs_wire import Interface
 from guestsim.trace import End, Flag, Kind, Op, Outcome, Sample, Site
-from guestsim.trace.shared import field, pending_place, resumed_place, server_pending_place
+from guestsim.trace.shared import field, pending_place, server_pending_place, suspended_place
 
 __all__ = [
     "U32",
     "halt",
     "load",
+    "look_for_suspend",
     "notify",
     "poll_event",
     "refused_indices",
-    "send_resumed",
+    "resume_guest",
     "store",
     "wait_event",
 ]
@@ -46,10 +47,16 @@ def wait_event(site: Site, *, spurious: bool) -> Op:
     return Op(Kind.WAIT, address, size, bits, site, flags)
 
 
-def send_resumed(site: Site) -> Op:
+def resume_guest(site: Site) -> Op:
     """Let a guest go on that has suspended itself."""
-    address, size, bits = resumed_place()
-    return Op(Kind.SEND, address, size, bits, site)
+    address, size, bits = suspended_place(still=False)
+    return Op(Kind.STORE, address, size, bits, site)
+
+
+def look_for_suspend(site: Site) -> Op:
+    """Whether the guest stands still is this word's bits 1."""
+    address, size, _ = suspended_place(still=True)
+    return Op(Kind.LOAD, address, size, site=site)
 
 
 def poll_event(site: Site) -> Op:

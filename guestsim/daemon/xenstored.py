@@ -20,8 +20,8 @@ may have it advertise bits. With `reconnection` among them it keeps what docs/mi
 promises. No real xenstored does that, so the way is ours: at the top of each pass it loads
 `connection`, and if it is not 0 it does what INTRODUCE does (`domain_conn_reset`).
 
-A request that it refuses while errno is 0 kills it (docs/xenstore.md): it has read the request, and
-nothing follows.
+A request that it refuses while errno is 0 kills it, as does RESET_WATCHES with the id of an open
+transaction (docs/xenstore.md): it has read the request, and nothing follows.
 
 While 20 replies wait, `domain_can_read` says no without a look at the ring
 (`quota_req_outstanding`). Not modelled: requests that count on because another domain has not taken
@@ -48,7 +48,7 @@ from guestsim.abi.xs_wire import (
 from guestsim.daemon.actor import GeneratorActor
 from guestsim.daemon.config import DaemonConfig
 from guestsim.daemon.memcpy import copy_in, copy_out
-from guestsim.daemon.others import Act, GivenUp, Others, Standing
+from guestsim.daemon.others import Act, Died, GivenUp, Others, Standing
 from guestsim.daemon.outgoing import queued, replies
 from guestsim.daemon.parts import (
     U32,
@@ -86,7 +86,7 @@ __all__ = [
     "make_with",
 ]
 
-DIALECT = Dialect(keeps_errno=True, asks_for_domains=True)
+DIALECT = Dialect(keeps_errno=True, dies_in_reset=True, asks_for_domains=True)
 """CONTROL is domain 0's alone (`XS_FLAG_PRIV` in `wire_funcs`): a CONTROL of length zero, which is
 what a ring of zeroes holds, is answered EACCES. An unknown tx_id is ENOENT."""
 
@@ -150,10 +150,7 @@ Steps = Generator[Op, int, State]
 
 _FILE = "xenstored_domain.c"
 _VERDICT = "gave the connection up"
-_DEATH = (
-    "refused a request, found no error in errno to answer with, and fails an assertion: xenstored "
-    "died, and so every domain on it loses its connection"
-)
+_DEATH = "and fails an assertion: xenstored died, and so every domain on it loses its connection"
 
 
 class RingDaemon:
@@ -223,8 +220,7 @@ class RingDaemon:
         try:
             return (yield from self._turns[state.phase](state))
         except GivenUp as given_up:
-            yield from self._others.serve_domains(state.others, state.server)
-            yield given_up.halt
+            yield from self._others.after(given_up, state.others, state.server)
             raise
 
     def _start(self, state: State) -> Steps:
@@ -304,7 +300,7 @@ class RingDaemon:
         message = parse(received)
         if not isinstance(message, Message):
             return _at(msgspec.structs.replace(state, received=received), Phase.CAN_WRITE)
-        server, outgoing = yield from self._answer(state.server, message)
+        server, outgoing = self._answer(state.server, message)
         mine = [item.message for item in outgoing if item.connection == self._config.domid]
         out = queued(state.out, mine)
         aside = state.aside
@@ -314,11 +310,11 @@ class RingDaemon:
 
     def _answer(
         self, server: ServerState, message: Message
-    ) -> Generator[Op, int, tuple[ServerState, tuple[Outgoing, ...]]]:
+    ) -> tuple[ServerState, tuple[Outgoing, ...]]:
         domid = self._config.domid
         server, outgoing = handle(server, domid, message, self._policy.dialect)
         if server.died:
-            yield halt(_DEATH, self._consider, ())
+            raise Died(halt(f"{server.died}, {_DEATH}", self._consider, ()))
         return server, outgoing
 
     def _receive(self, received: bytes, size: int, base: int) -> Generator[Op, int, bytes]:
@@ -411,16 +407,23 @@ class RingDaemon:
         served = yield from self._others.attend(
             state.others, state.server, may_be_nobody=state.phase is Phase.WOKEN
         )
-        state = _at(state, Phase.SLEEP if state.released else Phase.TOP)
+        sleeps = state.released or (served is None and state.phase is Phase.ASKED)
+        state = _at(state, Phase.SLEEP if sleeps else Phase.TOP)
         if served is None:
             return state
         server, others = served.server, served.others
         if served.act is Act.RELEASE:
             return State(Phase.SLEEP, server, aside=state.aside, others=others, released=True)
-        if served.act is Act.INTRODUCE:
+        if served.act is Act.LIVE_UPDATE:
+            state = self._updated(state)
+        if served.act in (Act.INTRODUCE, Act.RESTORE):
             return State(Phase.INTRODUCE, server, aside=state.aside, others=others)
         out = state.out if state.released else queued(state.out, served.messages)
         return msgspec.structs.replace(state, server=server, out=out, others=others)
+
+    def _updated(self, state: State) -> State:
+        """A live update hands over all that there is, what has come of a request included."""
+        return state
 
     def _introduced_again(self, state: State) -> Steps:
         """`do_introduce`, also of a domain that is introduced already: `domain_conn_reset`. Binding

@@ -304,8 +304,9 @@ class Hypervisor:
                 reason = self._words(argument, "<I")[0]
                 if reason == ShutdownReason.SHUTDOWN_suspend:
                     # The call returns when the domain is resumed.
-                    place = shared.resumed_place()
-                    return Ops((Op(Kind.WAIT, *place, flags=Flag.CONSUME),))
+                    still = shared.suspended_place(still=True)
+                    go_on = shared.suspended_place(still=False)
+                    return Ops((Op(Kind.SEND, *still), Op(Kind.WAIT, *go_on, flags=Flag.CONSUME)))
                 return Shutdown(reason)
             case SchedOp.SCHEDOP_poll:
                 return self._poll(argument)

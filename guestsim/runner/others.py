@@ -27,6 +27,7 @@ _TYPES = {
     "introduce": XsdSockmsgType.XS_INTRODUCE,
     "release": XsdSockmsgType.XS_RELEASE,
     "live-update": XsdSockmsgType.XS_CONTROL,
+    "restore": XsdSockmsgType.XS_CONTROL,
     "resume": XsdSockmsgType.XS_RESUME,
 }
 
@@ -34,6 +35,7 @@ _ACTS = {
     "introduce": Act.INTRODUCE,
     "release": Act.RELEASE,
     "live-update": Act.LIVE_UPDATE,
+    "restore": Act.RESTORE,
     "resume": Act.RESUME,
 }
 
@@ -46,8 +48,15 @@ _PAYLOADS = {
     "introduce": _GUEST + b"1\0" + b"1\0",
     "release": _GUEST,
     "resume": _GUEST,
-    # What tells it to begin. Our brain knows nothing of it; the daemon does.
+    # Not a request, but what happens to the daemon: any request will do.
     "live-update": b"check\0",
+    "restore": b"check\0",
+}
+
+
+_WORDS = {
+    "live-update": "a newer daemon takes over",
+    "restore": "the guest comes to life elsewhere",
 }
 
 
@@ -83,6 +92,8 @@ def _other(entries: Sequence[Entry], name: str, names: Sequence[str]) -> Other:
 def _look(entry: Entry) -> Look:
     assert entry.when is not None
     path, value = entry.when.path, entry.when.value
+    if path is None:
+        return Look(None, None, "sees that the guest stands still")
     words = f"sees {path} = {value}" if value is not None else f"sees that {path} is gone"
     wanted = None if value is None else spelled_bytes(value)
     return Look(absolute_path(path, entry.domain), wanted, words)
@@ -108,7 +119,7 @@ def _ask(request: Request, line: str, domain: int, *, in_transaction: bool) -> A
             value = _list(request.value)
         elif request.value is not None and verb == "read":
             value = spelled_bytes(request.value)
-    words = {"live-update": "updates the daemon"}.get(verb, line)
+    words = _WORDS.get(verb, line)
     return Ask(
         Message(kind, payload=payload),
         words,

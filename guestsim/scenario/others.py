@@ -16,7 +16,7 @@ from guestsim.trace.text import quoted
 
 __all__ = ["ACTS", "Other", "When", "absolute_path", "check_others", "lanes", "parse_act"]
 
-ACTS: Final = ("introduce", "release", "live-update", "resume")
+ACTS: Final = ("introduce", "release", "live-update", "restore", "resume")
 """What the toolstack asks the daemon to do with the domain."""
 
 _ASKS: Final = frozenset(
@@ -42,11 +42,16 @@ _GUEST = 1
 class When(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What one waits for: a watch of one's own, and a look when it has fired."""
 
-    path: Annotated[str, Meta(description="A node: absolute, or relative to the guest's own path.")]
+    path: Annotated[
+        str | None, Meta(description="A node: absolute, or relative to the guest's own path.")
+    ] = None
     # "is" is a word of Python.
     value: Annotated[
         str | None, Meta(description="The value that it must have; without, it must be gone.")
     ] = msgspec.field(default=None, name="is")
+    suspended: Annotated[
+        bool, Meta(description="Instead of a node: the guest has suspended itself.")
+    ] = False
 
 
 class Other(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -59,7 +64,8 @@ class Other(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         tuple[str, ...],
         Meta(
             min_length=1,
-            description="Requests, one line each, and introduce, release, live-update, resume.",
+            description="Requests, one line each, and introduce, release, live-update, restore, "
+            "resume.",
         ),
     ]
     when: Annotated[When | None, Meta(description="Begin once a node has a value, or is gone.")] = (
@@ -175,10 +181,7 @@ def _check_acts(others: Sequence[Other], name: str) -> None:
             continue
         if other.when is not None:
             key: Key = ("others", index, "when")
-            try:
-                check_path(other.when.path)
-            except InputError as error:
-                raise Problem((*key, "path"), str(error)) from None
+            _check_when(other.when, key)
             if is_open:
                 raise Problem(key, "the transaction before it is still open")
         for at, line in enumerate(other.do):
@@ -208,6 +211,21 @@ def _check_acts(others: Sequence[Other], name: str) -> None:
                 introduced = True
     if is_open:
         raise Problem(("others", index, "do"), "its transaction is never ended")
+
+
+def _check_when(when: When, key: Key) -> None:
+    if when.path is None:
+        if not when.suspended:
+            raise Problem(key, "names no path, and suspended is not true")
+        if when.value is not None:
+            raise Problem((*key, "is"), "is a node's, and no path is named")
+        return
+    if when.suspended:
+        raise Problem((*key, "suspended"), "stands instead of a path")
+    try:
+        check_path(when.path)
+    except InputError as error:
+        raise Problem((*key, "path"), str(error)) from None
 
 
 def _written(
@@ -241,6 +259,10 @@ def _check_conditions(
     start = {absolute_path(path, _GUEST): value for path, value in store.items()}
     for index, other in enumerate(others):
         if other.when is None:
+            continue
+        if other.when.path is None:
+            if "suspend" not in guest:
+                raise Problem(("others", index, "when", "suspended"), "no stage ever suspends")
             continue
         path = absolute_path(other.when.path, other.domain)
         value = other.when.value

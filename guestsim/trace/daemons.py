@@ -48,8 +48,8 @@ class Mistake(StrEnum):
     ONE_AT_A_TIME = "one-at-a-time"
     """It takes one request, and sleeps, though more wait."""
 
-    DIES_IN_RESET = "dies-in-reset"
-    """RESET_WATCHES in a transaction fails an assertion."""
+    FORGETS_HALF = "forgets-half"
+    """A live update drops what it has taken of a request that is not whole."""
 
     OVER_READS = "over-reads"
     """It computes with indices that it has not checked, and reads beyond the ring."""
@@ -79,8 +79,8 @@ HEARS_BADLY = frozenset(
 
 MISTAKES = {
     DaemonModel.XENSTORED: HEARS_BADLY
-    | {Mistake.CLEARS_EARLY, Mistake.NEVER_CLOSES, Mistake.DIES_IN_RESET},
-    DaemonModel.OXENSTORED: frozenset(Mistake) - {Mistake.DIES_IN_RESET},
+    | {Mistake.CLEARS_EARLY, Mistake.NEVER_CLOSES, Mistake.FORGETS_HALF},
+    DaemonModel.OXENSTORED: frozenset(Mistake),
     DaemonModel.RFC_V2: frozenset[Mistake](),
 }
 """Which mistakes a model can make."""

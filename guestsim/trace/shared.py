@@ -28,18 +28,18 @@ __all__ = [
     "load",
     "pending_place",
     "place",
-    "resumed_place",
     "server_pending_place",
     "store",
+    "suspended_place",
 ]
 
 RING = 0x0000
 SHARED_INFO = 0x1000
 SERVER = 0x2000
 """u32: bit 0 is the pending bit of the server's end of the event channel."""
-_RESUMED = SERVER + 4
-"""u32: bit 0 says that a guest which has suspended itself may go on. Not in any page: it stands for
-what the hypervisor knows."""
+_SUSPENDED = SERVER + 4
+"""u32, not in any page: what the hypervisor knows of a guest that suspends itself. Bit 1: it stands
+still; bit 0: it may go on."""
 SHARED_SIZE = 0x2008
 
 PENDING = SHARED_INFO + SharedInfo.evtchn_pending
@@ -55,7 +55,7 @@ _RING_FIELDS = {member.value: member.name.lower() for member in Interface if mem
 def field(address: int) -> str:
     """The name of the field at `address`: `req`, `rsp`, `req_cons`, …, `evtchn_pending`,
     `evtchn_mask`, `evtchn_upcall_pending`, `evtchn_upcall_mask`, `evtchn_pending_sel`,
-    `server_pending`, `resumed`, or `reserved` (the rest of the ring page)."""
+    `server_pending`, `suspended`, or `reserved` (the rest of the ring page)."""
     if address < SHARED_INFO:
         if address < Interface.RSP:
             return "req"
@@ -63,7 +63,7 @@ def field(address: int) -> str:
             return "rsp"
         return _RING_FIELDS.get(address & ~3, "reserved")
     if address >= SERVER:
-        return "resumed" if address >= _RESUMED else "server_pending"
+        return "suspended" if address >= _SUSPENDED else "server_pending"
     if PENDING <= address < PENDING + _EVENT_BYTES:
         return "evtchn_pending"
     if MASK <= address < MASK + _EVENT_BYTES:
@@ -107,9 +107,10 @@ def server_pending_place() -> tuple[int, int, int]:
     return SERVER, 4, 1
 
 
-def resumed_place() -> tuple[int, int, int]:
-    """(address, size, bits) of what a guest waits for that has suspended itself."""
-    return _RESUMED, 4, 1
+def suspended_place(*, still: bool) -> tuple[int, int, int]:
+    """(address, size, bits) of whether the guest stands `still` (it has suspended itself), or
+    may go on again."""
+    return _SUSPENDED, 4, 2 if still else 1
 
 
 def load(memory: bytes | bytearray | memoryview, address: int, size: int) -> int:

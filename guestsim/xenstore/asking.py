@@ -25,7 +25,7 @@ class Refusal(Exception):  # noqa: N818 (a guest's mistake, not an error of ours
 
 
 class Death(Exception):  # noqa: N818 (the server's, not an error of ours)
-    """The request kills the server. Never leaves `server.handle`."""
+    """The request kills the server: what that did, for people. Never leaves `server.handle`."""
 
 
 class Asking:
@@ -76,7 +76,7 @@ class Asking:
         if not self.dialect.keeps_errno:
             return Refusal(error)
         if not self.errno:
-            raise Death
+            raise Death("refused a request, and found no error in errno to answer with")
         return Refusal("ENOMEM" if creates and self.errno == "ENOENT" else self.errno)
 
     def one_path(self, *, creates: bool = False) -> str:

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 import msgspec
 
 from guestsim.abi.xs_wire import XENSTORE_PAYLOAD_MAX, XsdSockmsgType
-from guestsim.xenstore.asking import Refusal
+from guestsim.xenstore.asking import Death, Refusal
 from guestsim.xenstore.call import Call
 from guestsim.xenstore.commit import Handlers, commit
 from guestsim.xenstore.control import control
@@ -231,6 +231,8 @@ def _watch_strings(call: Call) -> list[bytes]:
 
 
 def _reset_watches(call: Call) -> bytes:
+    if call.dialect.dies_in_reset and call.transaction is not None:
+        raise Death("dropped all transactions in the middle of one")
     call.forget()
     return _OK
 

@@ -49,8 +49,8 @@ def handle(
         if len(payload) > XENSTORE_PAYLOAD_MAX:
             raise Refusal("E2BIG")
         kind = message.type
-    except Death:
-        return msgspec.structs.replace(state, died=True), ()
+    except Death as death:
+        return msgspec.structs.replace(state, died=str(death)), ()
     except Refusal as refusal:
         kind, payload = XsdSockmsgType.XS_ERROR, refusal.error.encode() + b"\0"
     _log(call, kind, payload)

@@ -71,8 +71,8 @@ class ServerState(msgspec.Struct, frozen=True):
     errno: str = "ENOENT"
     """C xenstored's: the name of the error that it has met last, "" if it has set it to 0 since. At
     the start what a toolstack leaves that has made new nodes. See `Dialect.keeps_errno`."""
-    died: bool = False
-    """A request has killed the server. Nobody is answered any more."""
+    died: str = ""
+    """How a request has killed the server: then nobody is answered any more."""
     settings: FrozenMap[str, int] = FrozenMap()
     """Quotas that a tool has set, by the names of `guestsim.xenstore.settings`."""
 

@@ -160,19 +160,6 @@ def test_xenstored_never_closes() -> None:
     assert guest.index(Interface.SERVER_FEATURES) == 1
 
 
-def test_dies_in_reset() -> None:
-    made, guest = link(Mistake.DIES_IN_RESET, "xenstored")
-    (started,) = guest.ask(START.type, START.payload)
-    number = int(started.payload[:-1])
-    assert guest.ask(T.XS_RESET_WATCHES, b"\0", tx_id=number + 1)[0].payload == b"ENOENT\0"
-    assert guest.ask(T.XS_RESET_WATCHES, b"\0")[0].payload == b"OK\0"
-    (started,) = guest.ask(START.type, START.payload)
-    guest.ask(T.XS_RESET_WATCHES, b"\0", tx_id=int(started.payload[:-1]))
-    assert made.halted
-    assert made.op.end is not None
-    assert "xenstored died" in made.op.end.message
-
-
 def test_ignores_full() -> None:
     whole = Message(T.XS_WRITE, 7, 0, b"data\0" + b"x" * (1024 - 16 - 5)).encode()
     for mistake, answered in ((None, True), (Mistake.IGNORES_FULL, False)):

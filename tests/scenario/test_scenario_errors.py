@@ -217,14 +217,12 @@ def device(line: str) -> str:
          "ring.pending: there is no ring: ring.xenstore is false"),
         (LEAST + 'daemon.mistake = "no-signal"',
          'daemon.mistake: "no-signal" is no mistake of xenstored; oxenstored can make it'),
-        (LEAST + '[daemon]\nmodel = "oxenstored"\nmistake = "dies-in-reset"',
-         'daemon.mistake: "dies-in-reset" is no mistake of oxenstored; xenstored can make it'),
         (LEAST + '[daemon]\nmodel = "rfc-v2"\nmistake = "misses-notify"',
          'daemon.mistake: no option of model "rfc-v2"; it belongs to oxenstored and xenstored'),
         (LEAST + '[daemon]\nmodel = "oxenstored"\nmistake = "nosignal"',
          'daemon.mistake: "nosignal" is not one of clears-early, looks-late, no-signal, '
          'never-clears, never-closes, misses-notify, wakes-late, clears-events, one-at-a-time, '
-         'dies-in-reset, over-reads, unchecked, ignores-full, stops-at-wrap, old-opcode, '
+         'forgets-half, over-reads, unchecked, ignores-full, stops-at-wrap, old-opcode, '
          'waits-for-body, negative-length; did you mean "no-signal"?'),
         (LEAST + 'daemon.features = ["error", 3, 1]',
          "daemon.features[2]: 1 is the same bit as error"),

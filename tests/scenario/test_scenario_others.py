@@ -35,13 +35,13 @@ def complaint(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str
             entry('do = ["wrote data/y=1"]'),
             'others[0].do[0]: "wrote" is not one of abort, commit, directory, get-perms, message, '
             "mkdir, read, rm, set-perms, transaction, write, introduce, release, live-update, "
-            'resume; did you mean "write"?',
+            'restore, resume; did you mean "write"?',
         ),
         (
             entry('do = ["event data/y"]'),
             'others[0].do[0]: others do no "event"; there are: abort, commit, directory, '
             "get-perms, message, mkdir, read, rm, set-perms, transaction, write, introduce, "
-            "release, live-update, resume",
+            "release, live-update, restore, resume",
         ),
         (entry("do = []"), "others[0].do: may not be empty"),
         (entry(""), "others[0].do: missing; expected a list"),

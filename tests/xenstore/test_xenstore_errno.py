@@ -106,6 +106,9 @@ OF_A_TOOL: list[Session] = [
     ],
     [(T.XS_SET_PERMS, b"@nope\0n0\0", 0, b"ENOENT\0")],
     [WATCHED, (T.XS_SET_PERMS, b"@nope\0n0\0", 0, None)],
+    # All watches and transactions are dropped; one must not be at work.
+    [STARTED, (T.XS_RESET_WATCHES, b"\0", 2, b"ENOENT\0"), (T.XS_RESET_WATCHES, b"\0", 1, None)],
+    [STARTED, (T.XS_RESET_WATCHES, b"\0", 0, OK), (T.XS_READ, b"/tool\0", 1, b"ENOENT\0")],
 ]
 
 GUEST_WATCHED = (T.XS_WATCH, b"data\0t\0", 0, OK)
@@ -145,7 +148,7 @@ def play(session: Session, state: ServerState, key: int, dialect: Dialect) -> No
     for kind, payload, tx_id, answer in session:
         state, outgoing = handle(state, key, Message(kind, 0, tx_id, payload), dialect)
         replies = [out.message for out in outgoing if out.message.type != T.XS_WATCH_EVENT]
-        assert state.died == (answer is None), (kind, payload, replies)
+        assert bool(state.died) == (answer is None), (kind, payload, replies)
         assert [reply.payload for reply in replies] == ([] if answer is None else [answer])
 
 
@@ -164,7 +167,7 @@ def test_a_dead_server_answers_nobody() -> None:
     state = server()
     for kind, payload in ((T.XS_WATCH, b"data\0t\0"), (T.XS_READ, b"")):
         state, outgoing = handle(state, GUEST, Message(kind, 0, 0, payload), xenstored.DIALECT)
-    assert (state.died, outgoing) == (True, ())
+    assert (bool(state.died), outgoing) == (True, ())
     assert handle(state, TOOLS, Message(T.XS_READ, 0, 0, b"/\0"), xenstored.DIALECT) == (state, ())
 
 
