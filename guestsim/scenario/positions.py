@@ -49,10 +49,11 @@ class Positions:
     def _table(self, node: Node, tables: Counter[Key]) -> None:
         name, *rest = node.named_children
         key: Key = ()
-        for part in _parts(name):
+        parts = _parts(name)
+        for number, part in enumerate(parts, 1):
             key = (*key, part)
             self._note(key, name)
-            if node.type == "table_array_element" and len(key) == len(_parts(name)):
+            if node.type == "table_array_element" and number == len(parts):
                 tables[key] += 1
             if tables[key]:
                 key = (*key, tables[key] - 1)

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from scenario_files import LEAST, write
 
-from guestsim.scenario import load, models, platform, schema
+from guestsim.scenario import load, models, others, platform, schema
 from guestsim.scenario.grammar import VERBS
 from guestsim.trace import daemons
 from guestsim.trace.events import KINDS, places
@@ -27,6 +27,7 @@ TABLES: dict[str, type[msgspec.Struct]] = {
     "Entries of devices": platform.Device,
     "ring": models.Ring,
     "daemon": models.Daemon,
+    "others": others.Other,
     "search": models.Search,
     "Steps of script": models.Step,
     "expect": models.Expect,
@@ -47,7 +48,7 @@ def rows(heading: str) -> dict[str, list[str]]:
     """The cells of a section's first table of keys, by key."""
     cells = [
         [cell.strip() for cell in line.strip("|").split(" | ")]
-        for line in section(heading).partition("\n\n| strategy")[0].splitlines()
+        for line in re.split(r"\n\n\| (?:strategy|act) ", section(heading))[0].splitlines()
         if line.startswith("| `")
     ]
     return {row[0].strip("|` "): row for row in cells}

@@ -86,7 +86,7 @@ def device(line: str) -> str:
         (device(f"registers = {['memory64 4 KiB'] * 4}"),
          "platform.devices[0].registers[3]: a function has 6 registers; memory64 takes two"),
         (LEAST + "SEED = 1", "SEED: unknown key; known here: tags, boot, platform, store, ring, "
-         "daemon, search, expect, title, pair, matrix, variant"),
+         "daemon, others, search, expect, title, pair, matrix, variant"),
         (LEAST + "seed = 1", "seed: unknown key; it belongs in [search]"),
         (LEAST + "connection = 1", "connection: unknown key; it belongs in [ring]"),
         (LEAST + 'expect.signal = "kept"',
@@ -95,7 +95,7 @@ def device(line: str) -> str:
          'ring.rep_index: unknown key; did you mean "req_index" or "rsp_index"?'),
         (LEAST + '"a key" = 1',
          '"a key": unknown key; known here: tags, boot, platform, store, ring, '
-         "daemon, search, expect, title, pair, matrix, variant"),
+         "daemon, others, search, expect, title, pair, matrix, variant"),
         (LEAST + 'expect.rules.index_owner = "kept"',
          'expect.rules.index_owner: unknown key; did you mean "index-owner"?'),
         (LEAST + "expect.rules.wire-sain = 1",
@@ -227,9 +227,10 @@ def device(line: str) -> str:
         (LEAST + 'daemon.features = ["error", 3, 1]',
          "daemon.features[2]: 1 is the same bit as error"),
         # Scripts.
-        (SCRIPT % 'until = "halt"', "search.script[1].run: missing; expected one of guest, daemon"),
+        (SCRIPT % 'until = "halt"', "search.script[1].run: missing; expected a string"),
         (SCRIPT % 'run = "guest", until = "stoer req_prod"', 'search.script[1].until: "stoer" is '
-         "not one of load, store, rmw, fence, send, unmask, wait, halt; did you mean \"store\"?"),
+         "not one of load, store, rmw, fence, send, unmask, wait, halt, act; "
+         'did you mean "store"?'),
         (SCRIPT % 'run = "guest", until = "halt", stage = "frontned"', "search.script[1].stage: "
          '"frontned" is not in the boot chain (reset-poison, frontend); did you mean "frontend"?'),
         (SCRIPT % 'run = "daemon", until = "halt", stage = "frontend"',

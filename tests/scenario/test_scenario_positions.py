@@ -26,6 +26,10 @@ search.memory_model = "tso"
 [[variant]]
 name = "two"
 [variant.expect.rules]
+[[variant.others]]
+name = "b"
+[[variant.others]]
+name = "t"
 """
 
 
@@ -46,6 +50,8 @@ name = "two"
         (("variant", 0, "expect", "a b", "c"), (10, 1)),
         (("variant", 1), (11, 3)),
         (("variant", 1, "expect", "rules", "all"), (13, 2)),
+        (("variant", 1, "others", 0, "name"), (15, 1)),
+        (("variant", 1, "others", 1, "name"), (17, 1)),
         (("nowhere",), (1, 1)),
     ],
 )
