@@ -300,7 +300,9 @@ static void store_word(struct explorer *e, u32 *memory, u32 address, u32 size, u
 static void raise(struct explorer *e, u32 *memory, const struct node *op) {
     if (load(e, memory, op->address - e->c.pending + e->c.mask, op->size) & op->value) return;
     u64 selector = load(e, memory, e->c.selector, 4);
-    store_word(e, memory, e->c.selector, 4, selector | 1ull << (op->address - e->c.pending) / 4 % 32);
+    u64 bit = 1ull << (op->address - e->c.pending) / 4 % 32;
+    if (selector & bit) return;
+    store_word(e, memory, e->c.selector, 4, selector | bit);
     store_word(e, memory, e->c.upcall, 1, 1);
 }
 

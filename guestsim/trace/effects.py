@@ -138,10 +138,12 @@ def _unmask(memory: bytearray, op: Op) -> bool:
 
 
 def _upcall(memory: bytearray, op: Op) -> None:
-    """Set the selector's bit and the upcall bit of vcpu 0, unless the event is masked."""
+    """Set the selector's bit and the upcall bit of vcpu 0, unless the event is masked. Where the
+    selector's bit is set already, Xen takes it that the guest has been told."""
     if load(memory, op.address - PENDING + MASK, op.size) & op.value:
         return
-    word = (op.address - PENDING) // 4
+    bit = 1 << (op.address - PENDING) // 4
     (selector,) = struct.unpack_from("<I", memory, SELECTOR)
-    struct.pack_into("<I", memory, SELECTOR, selector | 1 << word)
-    memory[UPCALL_PENDING] = 1
+    if not selector & bit:
+        struct.pack_into("<I", memory, SELECTOR, selector | bit)
+        memory[UPCALL_PENDING] = 1

@@ -10,7 +10,7 @@ from small_actors import GUEST_PENDING, MEMORY, fence, halt, load, rmw, send, st
 from guestsim.errors import InternalError
 from guestsim.trace import Flag, Kind, Op
 from guestsim.trace.effects import apply, result
-from guestsim.trace.shared import SERVER, SHARED_SIZE
+from guestsim.trace.shared import SELECTOR, SERVER, SHARED_SIZE, UPCALL_PENDING
 
 
 @pytest.mark.parametrize(
@@ -51,6 +51,18 @@ def test_an_unmask_changes_memory_once() -> None:
     apply(memory, mask)
     assert apply(memory, unmask) is True
     assert apply(memory, unmask) is False
+
+
+def test_an_upcall_comes_with_the_selectors_bit_and_not_again_while_that_is_set() -> None:
+    """xen/common/event_2l.c, evtchn_2l_set_pending: a selector's bit that is set already means that
+    the guest has been told."""
+    memory = bytearray(MEMORY)
+    apply(memory, send(2, GUEST_PENDING))
+    assert (memory[SELECTOR], memory[UPCALL_PENDING]) == (1, 1)
+    for taken in (store(UPCALL_PENDING, 0, 1), store(GUEST_PENDING, 0)):
+        apply(memory, taken)
+    apply(memory, send(2, GUEST_PENDING))
+    assert (memory[SELECTOR], memory[UPCALL_PENDING]) == (1, 0)
 
 
 @given(

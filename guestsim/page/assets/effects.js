@@ -77,13 +77,16 @@ export function apply(memory, op, layout) {
 }
 
 /**
- * xen/common/event_2l.c: selector and upcall bit of vcpu 0, unless the event is masked.
+ * xen/common/event_2l.c: selector and upcall bit of vcpu 0, unless the event is masked,
+ * or the selector's bit is set already.
  * @param {Uint8Array} memory @param {Op} op @param {Layout} layout
  */
 function upcall(memory, op, layout) {
   if (word(memory, op.address - layout.pending + layout.mask) & bitsOf(op)) return;
-  const bit = (op.address - layout.pending) / 4;
-  setWord(memory, layout.selector, word(memory, layout.selector) | 1 << bit);
+  const bit = 1 << (op.address - layout.pending) / 4;
+  const selector = word(memory, layout.selector);
+  if (selector & bit) return;
+  setWord(memory, layout.selector, selector | bit);
   memory[layout.upcall] = 1;
 }
 
