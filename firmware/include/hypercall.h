@@ -63,7 +63,7 @@ INLINE void sched_suspend(void)
     ASSERT(HYPERCALL(__HYPERVISOR_sched_op, SCHEDOP_shutdown, &suspend) == 0);
 }
 
-/* Sleep until there is an upcall: until an event comes that is not masked. */
+/* Sleep until the upcall is pending, and let it be delivered. */
 INLINE void sched_block(void)
 {
     ASSERT(HYPERCALL(__HYPERVISOR_sched_op, SCHEDOP_block, NULL) == 0);

@@ -64,4 +64,6 @@ INLINE bool compare_and_swap8(uint64_t *place, uint64_t expected, uint64_t repla
     return done;
 }
 
+#define WRITE_ONCE_BYTE(field, value) (*(volatile uint8_t *)&(field) = (value))
+
 #endif

@@ -14,6 +14,9 @@ __attribute__((noreturn)) void image_main(const char *command_line);
  * stage begins. Memory below 1 MiB is no longer ours then. */
 __attribute__((noreturn)) void hand_over(void);
 
+/* The same without the events. */
+__attribute__((noreturn)) void trampoline_run(void);
+
 /* The last stage is done and all was right. */
 __attribute__((noreturn)) void power_off(void);
 

@@ -45,7 +45,8 @@ INLINE void xenbus_signal(void)
 /* The last thing that xenbus_setup does: wait until `connection` is 0. */
 void xenbus_ready(void);
 
-/* Wait for an event, and clear it. May return without any news: look again. */
+/* Wait for an event, and clear it. May return without any news: look again. An image may have one of
+ * its own. */
 void xenbus_wait(void);
 
 /* Drop replies and events that a client before us has left. */

@@ -6,6 +6,7 @@ from guestsim.rules.connection import CONNECTION_OWNER, HANDS_OFF, RESET_COMPLET
 from guestsim.rules.data import DATA_OWNER, PUBLISH_ORDER
 from guestsim.rules.error import ERROR_FINAL
 from guestsim.rules.features import FEATURES_OWNER, UNKNOWN_FEATURES
+from guestsim.rules.handover import CLEAN_HANDOVER
 from guestsim.rules.indices import INDEX_BOUND, INDEX_OWNER
 from guestsim.rules.rule import Rule
 from guestsim.rules.signalling import SIGNAL
@@ -28,4 +29,5 @@ ALL: tuple[Rule, ...] = (
     RESET_COMPLETE,
     ERROR_FINAL,
     WIRE_SANE,
+    CLEAN_HANDOVER,
 )

@@ -31,21 +31,16 @@ __all__ = ["Histories", "Monitor", "Watch", "check_trace"]
 Histories = tuple[Hashable, ...]
 """One history for each rule, in the monitor's order."""
 
-_RING_FIELDS = tuple(dict.fromkeys(shared.field(address) for address in range(shared.SHARED_INFO)))
-_OUTSIDE = len(_RING_FIELDS)
-# One number per address: its field on the ring page, or _OUTSIDE. A list, because a live run looks
-# two of them up for each op.
-_FIELD_AT = [
-    _RING_FIELDS.index(shared.field(address)) if address < shared.SHARED_INFO else _OUTSIDE
-    for address in range(shared.SHARED_SIZE)
-]
+_FIELDS = tuple(dict.fromkeys(name for name, _, _ in shared.fields()))
+# One number per address: its field. A list, because a live run looks two of them up for each op.
+_FIELD_AT = [_FIELDS.index(name) for name, start, end in shared.fields() for _ in range(start, end)]
 _WORDS = {
     name: frozenset(
-        address for address in range(0, shared.SHARED_INFO, 4) if shared.field(address) == name
+        address for address in range(0, shared.SHARED_SIZE, 4) if shared.field(address) == name
     )
-    for name in _RING_FIELDS
+    for name in _FIELDS
 }
-"""The addresses of each field's words."""
+"""The addresses of each field's words, those that begin with it."""
 
 _ACCESSES = (Kind.LOAD, Kind.STORE, Kind.RMW)
 _ACTORS = (GUEST, DAEMON)
@@ -202,7 +197,7 @@ class _Place(NamedTuple):
     kinds: tuple[Kind, ...] | None
     field: str | None
 
-    def fits(self, actor: str, kind: Kind, field: str | None) -> bool:
+    def fits(self, actor: str, kind: Kind, field: str) -> bool:
         return (
             self.actor in (_ANYONE, actor)
             and (self.kinds is None or kind in self.kinds)
@@ -217,7 +212,7 @@ def _build(rules: tuple[Rule, ...]) -> _Table:
         for rule in rules
     ]
 
-    def hits(actor: str, kind: Kind, field: str | None) -> Iterator[_Hit]:
+    def hits(actor: str, kind: Kind, field: str) -> Iterator[_Hit]:
         for number, rule in enumerate(rules):
             if any(place.fits(actor, kind, field) for place in places[number]):
                 named = (names for place, names in looks[number] if place.fits(actor, kind, field))
@@ -226,16 +221,14 @@ def _build(rules: tuple[Rule, ...]) -> _Table:
                 yield number, rule.check, shown, names
 
     return {
-        actor: [
-            [tuple(hits(actor, kind, field)) for field in (*_RING_FIELDS, None)] for kind in Kind
-        ]
+        actor: [[tuple(hits(actor, kind, field)) for field in _FIELDS] for kind in Kind]
         for actor in (*_ACTORS, _ANYONE)
     }
 
 
-def _own(kind: Kind, field: str | None) -> frozenset[str]:
+def _own(kind: Kind, field: str) -> frozenset[str]:
     """What an event shows of the field that it accesses."""
-    if field is None or field in _BUFFERS or kind not in _ACCESSES:
+    if field in _BUFFERS or kind not in _ACCESSES:
         return frozenset()
     return frozenset({field})
 
@@ -248,15 +241,15 @@ def _parse(rule: Rule, text: str) -> _Place:
     if words and words[0] in Kind.__members__:
         kind = Kind[words.pop(0)]
         kinds = (Kind.LOAD, Kind.RMW) if kind is Kind.LOAD else (kind,)
-    field = words.pop(0) if words and words[0] in _RING_FIELDS else None
+    field = words.pop(0) if words and words[0] in _FIELDS else None
     if words or not _is_shown(kinds, field):
         raise ValueError(f"rule {rule.name} names an unknown place: {text!r}")
     return _Place(actor, kinds, field)
 
 
 def _is_shown(kinds: tuple[Kind, ...] | None, field: str | None) -> bool:
-    """Whether there are such events: only loads and stores are at a field of the ring page, and a
-    CHOOSE and an ACT, which say nothing about the protocol, are shown to no rule."""
+    """Whether there are such events: only loads and stores name a field, and a CHOOSE and
+    an ACT, which say nothing about the protocol, are shown to no rule."""
     if kinds is None:
         return field is not None
     return not {Kind.CHOOSE, Kind.ACT} & set(kinds) and (field is None or kinds[0] in _ACCESSES)
@@ -264,7 +257,7 @@ def _is_shown(kinds: tuple[Kind, ...] | None, field: str | None) -> bool:
 
 def _fields(rule: Rule, names: str) -> frozenset[str]:
     """Some of what a rule looks at."""
-    unknown = [name for name in names.split() if name not in _RING_FIELDS]
+    unknown = [name for name in names.split() if name not in _FIELDS]
     if unknown:
         raise ValueError(f"rule {rule.name} looks at an unknown field: {unknown[0]!r}")
     return frozenset(names.split())

@@ -26,7 +26,7 @@ class Rule(msgspec.Struct, frozen=True):
     section: str
     text: str
     places: frozenset[str]
-    """The fields of the ring page (`guestsim.trace.shared.field`) and op kinds (`"SEND"`,
+    """The fields of shared memory (`guestsim.trace.shared.field`) and op kinds (`"SEND"`,
     `"WAIT"`, `"FENCE"`, `"HALT"`…) whose events the rule needs to see; also both, and an actor in
     front (`"STORE req_prod"`, `"guest LOAD rsp"`). The load half of an RMW counts as a LOAD. No
     rule sees a CHOOSE."""

@@ -22,7 +22,7 @@ _PAIR = Struct("<II")
 
 
 class View(msgspec.Struct, frozen=True, gc=False):
-    """The ring page before an event, as one rule may look at it. Not to be kept.
+    """Shared memory before an event, as one rule may look at it. Not to be kept.
 
     To look at a field that is not shown is an `InternalError`: the rule has to name it in its
     `looks`.

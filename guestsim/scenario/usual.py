@@ -23,6 +23,9 @@ _TOOLSTACK = {
 }
 """As libxl writes a disk's frontend (tools/libs/light/libxl_device.c)."""
 
+_KERNELS = frozenset({"frontend", "frontend-edge"})
+"""Images that connect a driver; all others are firmware."""
+
 _OTHER_SIDE = {
     f"{_BACKEND}/frontend": f"/local/domain/1/{_VBD}",
     f"{_BACKEND}/frontend-id": "1",
@@ -37,7 +40,7 @@ def requests_of(scenario: Sections, stage: Stage) -> tuple[str, ...]:
         return stage.requests
     if stage.is_path:
         return ()  # somebody else's image: it knows what it wants
-    if stage.name != "frontend":
+    if stage.name not in _KERNELS:
         return requests_of_firmware(scenario.store)
     return requests_of_frontend(scenario.store, answered=_is_answered(scenario))
 

@@ -27,9 +27,12 @@ from guestsim.rules.page import REQ
 from guestsim.trace import End, Event, Flag, Kind, Op, Outcome, Site
 from guestsim.trace.effects import apply, ready
 from guestsim.trace.shared import (
-    SHARED_INFO,
+    MASK,
+    PENDING,
+    SELECTOR,
     SHARED_SIZE,
-    field,
+    UPCALL_PENDING,
+    fields,
     load,
     pending_place,
     server_pending_place,
@@ -39,17 +42,11 @@ MONITOR = Monitor()
 
 CASES = 4_000
 
-BYTES: dict[str, slice] = {}
-"""Where each field of the ring page is."""
-for _address in range(SHARED_INFO):
-    _name = field(_address)
-    _first = BYTES[_name].start if _name in BYTES else _address
-    BYTES[_name] = slice(_first, _address + 1)
-
 WORDS = [int(Interface.REQ_CONS) + 4 * number for number in range(9)]
 """req_cons to evtchn_port, and one behind."""
 INDEX = [0, 1, 8, 16, 18, 36, 1024, 1040, 0xFFFFFFFF, 0xFFFFFFF8]
 SMALL = [0, 0, 1, 1, 2, 3]
+EVENTS = (UPCALL_PENDING, SELECTOR, PENDING, MASK)
 GUEST_END, SERVER_END = pending_place(3), server_pending_place()
 WAITS = {"guest": GUEST_END, "daemon": SERVER_END}
 SENDS = {"guest": SERVER_END, "daemon": GUEST_END}
@@ -71,6 +68,8 @@ def any_memory(choose: random.Random) -> bytearray:
     struct.pack_into("<7I", memory, Interface.REQ_CONS, *words)
     for address, _, bits in (GUEST_END, SERVER_END):
         memory[address] = choose.choice([0, bits])
+    for address in EVENTS:
+        memory[address] = choose.choice([0, 0, 1])
     return memory
 
 
@@ -86,7 +85,9 @@ def any_ops(choose: random.Random, actor: str, memory: bytearray) -> list[Event]
     if kind is Kind.HALT:
         end = End(choose.choice([Outcome.CONNECTED, Outcome.REFUSED]), "")
         return [Event(actor, Op(kind, site=site, end=end))]
-    if kind is not Kind.RMW and choose.random() < 0.4:
+    if kind is Kind.STORE and choose.random() < 0.3:
+        address, size, value = choose.choice(EVENTS), choose.choice([1, 4]), choose.choice([0, 1])
+    elif kind is not Kind.RMW and choose.random() < 0.4:
         size = choose.choice([1, 4, 8])
         address = choose.choice([int(Interface.REQ), int(Interface.RSP)])
         address += choose.choice([0, 8, 16, 1024 - size])
@@ -183,8 +184,9 @@ def test_a_rule_needs_each_field_that_it_names(rule: Rule, place: str, name: str
 def garbage_but(memory: bytearray, looks: frozenset[str], choose: random.Random) -> bytearray:
     """Shared memory in which only the fields `looks` are what they are in `memory`."""
     other = bytearray(choose.randbytes(SHARED_SIZE))
-    for name in looks:
-        other[BYTES[name]] = memory[BYTES[name]]
+    for name, start, end in fields():
+        if name in looks:
+            other[start:end] = memory[start:end]
     return other
 
 
@@ -217,6 +219,9 @@ def test_a_judgement_depends_on_the_event_the_history_and_the_named_fields(
     assert not wrong, wrong[0]
 
 
+EVENT_WORDS = {"evtchn_pending", "evtchn_mask", "evtchn_pending_sel", "evtchn_upcall_pending"}
+
+
 @pytest.mark.parametrize(
     ("what", "looks"),
     [
@@ -225,8 +230,10 @@ def test_a_judgement_depends_on_the_event_the_history_and_the_named_fields(
         (guest.load("connection"), {"connection"}),
         (daemon.load("req_prod"), {"req_cons", "req_prod"}),
         (daemon.load("error"), set()),
-        (guest.send(), set()),
-        (guest.wait(), set()),
+        (daemon.send(), set()),
+        (daemon.wait(), set()),
+        (guest.send(), EVENT_WORDS),
+        (guest.wait(), EVENT_WORDS),
         (daemon.halt(), set()),
         # As long as it is: what each of its fields needs.
         (daemon.load("req", at=1020, size=8), {"req_cons", "req_prod"}),

@@ -82,9 +82,11 @@ def test_a_legacy_reset_breaks_the_rules_that_it_breaks_by_itself() -> None:
     }, said(watch)
 
 
-def test_every_bug_names_a_rule_and_every_rule_but_the_bound_has_a_bug() -> None:
-    # A torn pair needs one exact interleaving: see test_rules_indices.
-    assert set(BUGS.values()) == {rule.name for rule in ALL} - {"index-bound"}
+def test_every_bug_names_a_rule_and_every_rule_but_two_has_a_bug() -> None:
+    # A torn pair needs one exact interleaving: see test_rules_indices. Here is one stage, which
+    # hands nothing over: see test_rules_handover.
+    others = {"index-bound", "clean-handover"}
+    assert set(BUGS.values()) == {rule.name for rule in ALL} - others
 
 
 def test_a_play_fills_both_rings_and_ends_well() -> None:
