@@ -18,6 +18,7 @@ from guestsim.machine.boot import Stage
 from guestsim.machine.bus import Stop, StopKind
 from guestsim.machine.cpu import EIP
 from guestsim.machine.ends import end_of_shutdown, judged
+from guestsim.machine.handovers import Handovers
 from guestsim.machine.machine import Machine, Request
 from guestsim.machine.notices import Notice
 from guestsim.machine.points import Point, State
@@ -57,6 +58,8 @@ class Guest:
         self.machine = Machine(chain, port, profile, budget)
         self.keep_states = False
         """Whether points come with the state that they stand for."""
+        self.handovers = Handovers()
+        """The RAM that stages have handed over, in all executions since somebody cleared this."""
         self._latest: Point | None = None
         self._begin()
 
@@ -193,6 +196,11 @@ class Guest:
             self._earlier = len(self.machine.log.ops)
         return entry
 
+    def _hand_over(self) -> None:
+        images = [stage.image for stage in self.chain[: self.machine.stage + 1]]
+        dead = (segment for image in images for segment in image.segments)
+        self.handovers.take(images[-1].name, self.machine.memory, dead)
+
     def _is_last_stage(self) -> bool:
         return self.machine.stage + 1 == len(self.chain)
 
@@ -237,6 +245,7 @@ class Guest:
                 case StopKind.REQUEST:
                     if self._is_last_stage():
                         return self._halt(Outcome.CONNECTED, "handed over at F000:FFF0", stop.pc)
+                    self._hand_over()
                     pc = self._next_stage()
                     self._listen()
                 case StopKind.FAULT:

@@ -11,6 +11,7 @@ from guestsim.execute import execute, fair
 from guestsim.rules import ALL
 from guestsim.runner.control import Options, Progress, Report
 from guestsim.runner.executions import SAMPLED, execute_once, sampled, scripted
+from guestsim.runner.handovers import SAME_HANDOVER, plain_handovers, wrong_handover
 from guestsim.runner.interrupt import Deadline
 from guestsim.runner.judge import Evidence, judge
 from guestsim.runner.setup import Setup
@@ -31,6 +32,7 @@ def check_by_samples(
     setup.guest.should_stop = deadline.over
     evidence = Evidence()
     every = scenario.search.strategy not in SAMPLED
+    plain_left = plain_handovers(scenario, setup, options)
     total = 1 if every else scenario.search.runs
     length = 0
     if not every:
@@ -54,6 +56,11 @@ def check_by_samples(
         _note(evidence, run, partial(write_witness, options.witnesses, scenario, schedule=schedule))
         if progress is not None:
             progress(Report(number + 1, total, "", tuple(evidence.outcomes)))
+    names = _RULES
+    if SAME_HANDOVER in scenario.expect.rules.judged:
+        names = (*_RULES, SAME_HANDOVER)
+        if sentence := wrong_handover(plain_left, setup):
+            evidence.broken[SAME_HANDOVER] = sentence, None
     stats = SearchStats(
         strategy=str(scenario.search.strategy),
         memory_model=str(scenario.search.memory_model),
@@ -64,7 +71,7 @@ def check_by_samples(
         seconds=round(time.perf_counter() - started, 3),
         string_stores=str(scenario.search.string_stores),
     )
-    return judge(scenario, evidence, stats, every=every, rules=_RULES)
+    return judge(scenario, evidence, stats, every=every, rules=names)
 
 
 def _note(evidence: Evidence, run: Run, write: Callable[[str], str | None]) -> None:

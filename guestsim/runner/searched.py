@@ -9,6 +9,7 @@ from functools import partial
 from guestsim.rules import ALL, Monitor, as_judged, check_trace
 from guestsim.runner.control import Options, Progress, Report
 from guestsim.runner.executions import scripted
+from guestsim.runner.handovers import SAME_HANDOVER, plain_handovers, wrong_handover
 from guestsim.runner.interrupt import INTERRUPTED, Deadline, requested
 from guestsim.runner.judge import Evidence, judge
 from guestsim.runner.setup import Setup
@@ -44,6 +45,7 @@ def check_by_search(
     """
     started = time.perf_counter()
     judged = scenario.expect.rules.judged
+    plain = plain_handovers(scenario, setup, options)
     found = search(scenario, setup, options, judged, progress)
     certificate = found.certificate
     evidence = Evidence()
@@ -64,6 +66,8 @@ def check_by_search(
         assert witness.violation is not None
         path = write(witness, rule)
         evidence.broken[rule] = witness.violation.message, path
+    if SAME_HANDOVER in judged and (sentence := wrong_handover(plain, setup)):
+        evidence.broken[SAME_HANDOVER] = sentence, None
     if certificate.why_incomplete is not None:
         why = INTERRUPTED if requested() else certificate.why_incomplete
         evidence.cut_short.append(why)
@@ -78,7 +82,8 @@ def check_by_search(
         certificate=certificate,
         string_stores=str(scenario.search.string_stores),
     )
-    names = tuple(rule.name for rule in ALL if rule.name in judged or rule.name in evidence.broken)
+    known = (*(rule.name for rule in ALL), SAME_HANDOVER)
+    names = tuple(name for name in known if name in judged or name in evidence.broken)
     return judge(scenario, evidence, stats, every=certificate.complete, rules=names)
 
 

@@ -319,6 +319,7 @@ class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     error_final: Judgement | None = None
     wire_sane: Judgement | None = None
     clean_handover: Judgement | None = None
+    same_handover: Judgement | None = None
 
     @property
     def judged(self) -> dict[str, Judgement]:

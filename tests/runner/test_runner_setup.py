@@ -10,6 +10,7 @@ from guestsim.daemon.standing import standing
 from guestsim.errors import InputError, MissingImageError
 from guestsim.rules import ALL
 from guestsim.runner import run_once
+from guestsim.runner.handovers import SAME_HANDOVER
 from guestsim.runner.setup import (
     initial_memory,
     set_up,
@@ -101,4 +102,4 @@ def test_an_image_for_a_stage_that_is_not_there_is_refused(tmp_path: Path) -> No
 
 
 def test_scenarios_and_rules_know_the_same_names() -> None:
-    assert tuple(rule.name for rule in ALL) == RULES
+    assert (*(rule.name for rule in ALL), SAME_HANDOVER) == RULES

@@ -14,6 +14,7 @@ from guestsim.abi.xs_wire import XSD_ERRORS
 from guestsim.errors import InputError
 from guestsim.execute import ScriptStep, script
 from guestsim.rules.catalogue import ALL
+from guestsim.runner.handovers import SAME_HANDOVER
 from guestsim.runner.visit import stop_event
 from guestsim.scenario import (
     OUTCOMES,
@@ -305,7 +306,7 @@ def test_the_front_doors_speak_one_language(text: str) -> None:
 def test_the_words_are_those_of_other_layers() -> None:
     """This layer cannot import them: its lists of words are compared here."""
     assert list(OUTCOMES) == [outcome.value for outcome in Outcome]
-    assert list(RULES) == [rule.name for rule in ALL]
+    assert list(RULES) == [*(rule.name for rule in ALL), SAME_HANDOVER]
 
 
 @pytest.mark.parametrize(

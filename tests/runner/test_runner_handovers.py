@@ -1,0 +1,96 @@
+"""same-handover: which differences are found, and by what they are said to come about."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from guestsim.runner import check
+from guestsim.scenario import load_one
+from guestsim.trace.results import RuleFinding
+
+VALUE = "0123456789abcdef" * 20
+"""320 bytes; with its header it crosses the end of the buffer from 1000 on."""
+LONG = "".join(f"{number:05}" for number in range(240))
+"""1,200 bytes: more than the ring."""
+CROSSES = 1000
+
+
+def handover(
+    folder: Path, image: str, *, start: int = 0, value: str = VALUE, more: str = "", end: str = ""
+) -> RuleFinding:
+    """What is found of the rule, where `image` passes on `value`."""
+    path = folder / "s.toml"
+    path.write_text(
+        f"""
+title = "a value is passed on"
+[boot]
+chain = [{{ image = "{image}", requests = ["read platform/smbios"] }},
+         {{ image = "frontend", requests = [] }}]
+[store]
+"platform/smbios" = "{value}"
+[ring]
+rsp_index = {start}
+[daemon]
+features = ["reconnection"]
+[search]
+{more}
+[expect]
+connected = "always"
+[expect.rules]
+same-handover = "kept"
+{end}
+"""
+    )
+    return check(load_one(path)).rules["same-handover"]
+
+
+@pytest.mark.parametrize("start", [0, CROSSES, 2**32 - 24])
+@pytest.mark.parametrize("value", [VALUE, LONG])
+def test_a_client_that_copies_right_hands_over_one_memory(
+    tmp_path: Path, start: int, value: str
+) -> None:
+    assert handover(tmp_path, "values", start=start, value=value).kept
+
+
+SOMEWHERE_ELSE = 'strategy = "script"\nscript = [{ run = "guest" }, { run = "daemon" }]'
+
+
+@pytest.mark.parametrize("more", ["", SOMEWHERE_ELSE, 'strategy = "random"\nruns = 2'])
+def test_a_value_that_depends_on_where_the_ring_starts_is_found(tmp_path: Path, more: str) -> None:
+    found = handover(tmp_path, "partial-copy", start=CROSSES, more=more)
+    assert not found.kept
+    assert found.message is not None
+    # Of 320 bytes the first 8 fit before the end of the buffer, and 312 are copied over them.
+    said = "partial-copy: what it hands over depends on where the ring starts: "
+    assert found.message.startswith(said)
+    assert "from 0x90000 to 0x9013f" in found.message
+    assert found.witness is None
+    assert handover(tmp_path, "partial-copy", more=more).kept
+
+
+def test_a_value_that_depends_on_the_schedule_is_found(tmp_path: Path) -> None:
+    found = handover(tmp_path, "partial-copy", value=LONG)
+    assert not found.kept
+    assert found.message is not None
+    assert "partial-copy: what it hands over depends on the schedule: " in found.message
+
+
+def test_a_chain_of_one_stage_hands_nothing_over(tmp_path: Path) -> None:
+    path = tmp_path / "s.toml"
+    path.write_text(
+        'title = "alone"\nboot.chain = ["frontend"]\nexpect.connected = "always"\n'
+        'expect.rules.all = "kept"\n'
+    )
+    result = check(load_one(path))
+    assert result.rules["same-handover"].kept
+
+
+def test_what_is_not_judged_is_not_reported(tmp_path: Path) -> None:
+    path = tmp_path / "s.toml"
+    path.write_text(
+        'title = "two"\nboot.chain = ["reconnect", "frontend"]\nexpect.connected = "sometimes"\n'
+        '[daemon]\nfeatures = ["reconnection"]\n'
+    )
+    assert "same-handover" not in check(load_one(path)).rules
