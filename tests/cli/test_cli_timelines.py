@@ -1,4 +1,7 @@
-"""Every timeline there is: each shipped scenario, each outcome, both memory models, two widths."""
+"""Every timeline there is: each shipped scenario, each outcome, both memory models, two widths.
+
+CI shows those of some scenarios (`shipped.some_in_ci`), the heavy set all.
+"""
 
 from __future__ import annotations
 
@@ -8,17 +11,14 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from shipped import SCENARIOS, SHIPPED, name_of, needs_hvmloader, some_in_ci
 
 from guestsim.cli import commands as cli
 from guestsim.cli.ending import Wishes, ended
 from guestsim.execute.schedule import Schedule, load_schedule
-from guestsim.scenario import find, load
+from guestsim.scenario import Scenario
 
-ROOT = Path(__file__).parents[2]
-SCENARIOS = [
-    scenario.name for path in find([ROOT / "scenarios"]) for scenario in load(path)
-    if "real" not in path.parts
-]  # fmt: skip
+OURS = [scenario for scenario in SHIPPED if not needs_hvmloader(scenario)]
 FIGURES = ("svg", "perfetto", "vcd", "mermaid")
 HVMLOADER = os.environ.get("GUESTSIM_HVMLOADER", "")
 
@@ -87,30 +87,23 @@ def render_all(
     return len(schedules)
 
 
-def lasts(name: str) -> object:
-    """129 watches: half a minute, which CI does not have."""
-    return pytest.param(name, marks=pytest.mark.heavy) if "watch-quota" in name else name
-
-
-@pytest.mark.parametrize(
-    "name", [*map(lasts, SCENARIOS)], ids=lambda name: str(name).rpartition("/")[2]
-)
+@pytest.mark.parametrize("scenario", some_in_ci(OURS))
 def test_every_timeline_can_be_shown(
     capsys: pytest.CaptureFixture[str],
     tmp_path: Path,
-    name: str,
+    scenario: Scenario,
 ) -> None:
-    assert render_all(capsys, tmp_path, name)
+    assert render_all(capsys, tmp_path, scenario.name)
 
 
 @pytest.mark.heavy
-@pytest.mark.parametrize("name", SCENARIOS, ids=lambda name: name.rpartition("/")[2])
+@pytest.mark.parametrize("scenario", OURS, ids=name_of)
 def test_every_op_of_every_timeline_can_be_shown(
     capsys: pytest.CaptureFixture[str],
     tmp_path: Path,
-    name: str,
+    scenario: Scenario,
 ) -> None:
-    assert render_all(capsys, tmp_path, name, whole=True)
+    assert render_all(capsys, tmp_path, scenario.name, whole=True)
 
 
 @pytest.mark.parametrize("variant", ["every-tso", "closing-sc"])
@@ -121,12 +114,12 @@ def test_so_can_those_of_the_real_hvmloader(
 ) -> None:
     if not HVMLOADER:
         pytest.skip("GUESTSIM_HVMLOADER names no hvmloader")
-    name = f"{ROOT / 'scenarios/real/torn-reset.toml'}#{variant}"
+    name = f"{SCENARIOS / 'real/torn-reset.toml'}#{variant}"
     assert render_all(capsys, tmp_path, name, f"--image=hvmloader={HVMLOADER}")
 
 
 @pytest.mark.parametrize("outcome", ["refused", "connected"])
 def test_run_shows_the_same(capsys: pytest.CaptureFixture[str], outcome: str) -> None:
-    name = f"{ROOT / 'scenarios/torn-reset.toml'}#every-tso"
+    name = f"{SCENARIOS / 'torn-reset.toml'}#every-tso"
     assert guestsim("run", name, "--outcome", outcome, "--width=80") == 0
     assert f"\n{outcome}: " in capsys.readouterr().out

@@ -4,22 +4,11 @@ from __future__ import annotations
 
 import pytest
 from browsing import HVMLOADER, SCENARIOS, Open, Opened, content, html
+from shipped import SHIPPED, name_of, needs_hvmloader, some_in_ci
 
 from guestsim.page.content import Content
-from guestsim.scenario import Scenario, Strategy, find, load, load_one
+from guestsim.scenario import Scenario, Strategy, load_one
 from guestsim.trace import Outcome
-
-SHIPPED = [scenario for path in find([SCENARIOS]) for scenario in load(path)]
-
-
-def name_of(scenario: Scenario) -> str:
-    return str(scenario.path.relative_to(SCENARIOS)) + (
-        "" if scenario.variant is None else f"#{scenario.variant}"
-    )
-
-
-def needs_hvmloader(scenario: Scenario) -> bool:
-    return any(stage.name == "hvmloader" for stage in scenario.boot.stages)
 
 
 def prepared(scenario: Scenario) -> Content:
@@ -32,15 +21,8 @@ def prepared(scenario: Scenario) -> Content:
     return found
 
 
-def of_model(model: str) -> pytest.MarkDecorator:
-    chosen = [
-        # 129 watches: half a minute, which CI does not have.
-        pytest.param(scenario, marks=pytest.mark.heavy) if lasts else scenario
-        for scenario in SHIPPED
-        if scenario.search.memory_model == model
-        for lasts in [scenario.path.stem == "watch-quota"]
-    ]
-    return pytest.mark.parametrize("scenario", chosen, ids=name_of)
+def under(model: str) -> list[Scenario]:
+    return [scenario for scenario in SHIPPED if scenario.search.memory_model == model]
 
 
 def check_ways(page: Opened, found: Content) -> None:
@@ -56,7 +38,7 @@ def check_ways(page: Opened, found: Content) -> None:
             assert way.sentence.startswith(said), f"{said}\n{way.sentence}"
 
 
-@of_model("sc")
+@pytest.mark.parametrize("scenario", some_in_ci(under("sc"), few=True))
 def test_the_page_finds_what_the_search_finds(scenario: Scenario, opened: Open) -> None:
     """Outcomes, states, steps and contents of memory."""
     found = prepared(scenario)
@@ -71,7 +53,7 @@ def test_the_page_finds_what_the_search_finds(scenario: Scenario, opened: Open) 
     check_ways(page, found)
 
 
-@of_model("tso")
+@pytest.mark.parametrize("scenario", some_in_ci(under("tso"), few=True))
 def test_what_is_searched_under_tso_has_a_page(scenario: Scenario) -> None:
     prepared(scenario)
     size = len(html(name_of(scenario)).encode())
@@ -87,6 +69,6 @@ def test_under_tso_too(name: str, opened: Open) -> None:
 
 
 @pytest.mark.heavy
-@of_model("tso")
+@pytest.mark.parametrize("scenario", under("tso"), ids=name_of)
 def test_all_of_tso(scenario: Scenario, opened: Open) -> None:
     test_the_page_finds_what_the_search_finds(scenario, opened)

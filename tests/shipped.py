@@ -1,0 +1,69 @@
+"""The scenarios that ship, for tests that could go through all of them.
+
+There are more than CI has time for, and their number grows. `guestsim check scenarios/` searches
+each of them there in any case; such a test takes some in CI, and the others in the heavy set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import pytest
+from _pytest.mark import ParameterSet
+
+from guestsim.scenario import Scenario, StringOrder, find, load
+
+__all__ = ["SCENARIOS", "SHIPPED", "name_of", "needs_hvmloader", "some_in_ci"]
+
+SCENARIOS = Path(__file__).parent.parent / "scenarios"
+SHIPPED = [scenario for path in find([SCENARIOS]) for scenario in load(path)]
+
+LONG = 40
+"""Requests. A boot with more takes each of these tests many seconds."""
+
+
+def name_of(scenario: Scenario) -> str:
+    """FILE or FILE#NAME, below scenarios/."""
+    file = scenario.path.relative_to(SCENARIOS).as_posix()
+    return file if scenario.variant is None else f"{file}#{scenario.variant}"
+
+
+def needs_hvmloader(scenario: Scenario) -> bool:
+    """Whether it boots Debian's binary, which is not everywhere."""
+    return any(stage.name == "hvmloader" for stage in scenario.boot.stages)
+
+
+def _is_long(scenario: Scenario) -> bool:
+    requests = sum(len(stage.requests or ()) for stage in scenario.boot.stages)
+    return requests > LONG or scenario.search.string_stores is StringOrder.ANY_ORDER
+
+
+def _representatives(museum: Callable[[Path], Path]) -> Iterator[str]:
+    seen: set[object] = set()
+    for scenario in SHIPPED:
+        path, model = scenario.path, scenario.search.memory_model
+        keys: list[object] = [(path, scenario.side), (path, model)]
+        if path.is_relative_to(SCENARIOS / "real"):
+            keys = [(path, model)]
+        elif path.is_relative_to(SCENARIOS / "museum"):
+            keys = [museum(path)]
+        if not _is_long(scenario):
+            if not seen.issuperset(keys):
+                yield name_of(scenario)
+            seen.update(keys)
+
+
+def some_in_ci(scenarios: Iterable[Scenario], *, few: bool = False) -> list[ParameterSet]:
+    """All of them as parameters, those that represent no others marked heavy.
+
+    Of each file, the first case of each side stays in CI, and the first under each memory model;
+    where the real hvmloader boots, which takes longer, only the latter. Of the museum, which grows
+    most, the first case of each file stays, or with `few` of each folder.
+    """
+    chosen = set(_representatives((lambda path: path.parent) if few else (lambda path: path)))
+    return [
+        pytest.param(scenario, id=name, marks=() if name in chosen else pytest.mark.heavy)
+        for scenario in scenarios
+        for name in [name_of(scenario)]
+    ]
