@@ -1,35 +1,37 @@
 """The compiled explorer against the reference on the scenarios that ship: state count by state
 count, cost by cost, with all rules.
 
-The smaller ones here; `pytest -m heavy` takes the larger ones, too: hours of plain Python.
+In CI one of each file, as far as it is small, and of the museum one of each folder; `pytest -m
+heavy` takes the others, and all of them whole where that is possible: hours of plain Python.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from _pytest.mark import ParameterSet
+from shipped import SCENARIOS, SHIPPED, name_of, needs_hvmloader
 
 from guestsim.rules import ALL
 from guestsim.runner.control import Options
 from guestsim.runner.searched import problem_of
 from guestsim.runner.setup import set_up
-from guestsim.scenario import Strategy, StringOrder, load
+from guestsim.scenario import Strategy, StringOrder
 from guestsim.search import ExplorerName, Limits, Problem, Search
 
-SCENARIOS = Path(__file__).parents[2] / "scenarios"
 HVMLOADER = os.environ.get("GUESTSIM_HVMLOADER")
 
-SMALL = 6_000
-"""States that the reference explores in a second or two."""
+SMALL = 3_000
+"""States that the reference explores in a second."""
 LARGE = 150_000
 """More of them take it more than half a minute, and too much memory: only up to one preemption."""
 
 SEARCHES = {
-    f"{path.relative_to(SCENARIOS)}#{scenario.variant or ''}": scenario
-    for path in sorted(SCENARIOS.rglob("*.toml"))
-    for scenario in load(path)
+    name_of(scenario): scenario
+    for scenario in SHIPPED
     if scenario.search.strategy in (Strategy.EXHAUSTIVE, Strategy.BOUNDED)
 }
 RULES = [rule.name for rule in ALL]
@@ -38,7 +40,7 @@ RULES = [rule.name for rule in ALL]
 def problem(name: str) -> Problem:
     scenario = SEARCHES[name]
     images = {}
-    if any(stage.name == "hvmloader" for stage in scenario.boot.stages):
+    if needs_hvmloader(scenario):
         assert HVMLOADER is not None
         images = {"hvmloader": Path(HVMLOADER)}
     setup = set_up(scenario, images)
@@ -90,11 +92,21 @@ def size(name: str) -> int:
     return run(problem(name), ExplorerName.COMPILED, Limits()).explorer.states
 
 
-@pytest.mark.parametrize("file", sorted({name.partition("#")[0] for name in SEARCHES}))
-def test_both_find_the_same_up_to_a_few_thousand_states(file: str) -> None:
-    """Of each file one search, whole if it is small, else as far as so few preemptions lead."""
-    name = min(name for name in SEARCHES if name.partition("#")[0] == file)
-    if file.startswith("real/") and HVMLOADER is None:
+def one_of_each_file() -> Iterator[ParameterSet]:
+    files: dict[Path, str] = {}
+    for name in sorted(SEARCHES):
+        files.setdefault(SEARCHES[name].path, name)
+    folders: set[Path] = set()
+    for path, name in files.items():
+        known = path.parent in folders and path.is_relative_to(SCENARIOS / "museum")
+        folders.add(path.parent)
+        yield pytest.param(name, marks=pytest.mark.heavy if known else ())
+
+
+@pytest.mark.parametrize("name", [*one_of_each_file()])
+def test_both_find_the_same_up_to_a_few_thousand_states(name: str) -> None:
+    """Whole if it is small, else as far as so few preemptions lead."""
+    if needs_hvmloader(SEARCHES[name]) and HVMLOADER is None:
         pytest.skip("GUESTSIM_HVMLOADER names no hvmloader")
     bound = 0
     while bound < 8:
@@ -108,7 +120,7 @@ def test_both_find_the_same_up_to_a_few_thousand_states(file: str) -> None:
 @pytest.mark.heavy
 @pytest.mark.parametrize("name", SEARCHES)
 def test_both_find_the_same(name: str) -> None:
-    if name.startswith("real/") and HVMLOADER is None:
+    if needs_hvmloader(SEARCHES[name]) and HVMLOADER is None:
         pytest.skip("GUESTSIM_HVMLOADER names no hvmloader")
     in_any_order = SEARCHES[name].search.string_stores is StringOrder.ANY_ORDER
     whole = not in_any_order and size(name) <= LARGE
