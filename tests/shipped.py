@@ -6,7 +6,7 @@ each of them there in any case; such a test takes some in CI, and the others in 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -39,15 +39,15 @@ def _is_long(scenario: Scenario) -> bool:
     return requests > LONG or scenario.search.string_stores is StringOrder.ANY_ORDER
 
 
-def _representatives(museum: Callable[[Path], Path]) -> Iterator[str]:
+def _representatives(*, few: bool) -> Iterator[str]:
     seen: set[object] = set()
     for scenario in SHIPPED:
-        path, model = scenario.path, scenario.search.memory_model
-        keys: list[object] = [(path, scenario.side), (path, model)]
-        if path.is_relative_to(SCENARIOS / "real"):
-            keys = [(path, model)]
-        elif path.is_relative_to(SCENARIOS / "museum"):
-            keys = [museum(path)]
+        path = scenario.path
+        keys: list[object] = [(path, scenario.search.memory_model)]
+        if path.is_relative_to(SCENARIOS / "museum"):
+            keys = [path.parent if few else path]
+        elif not few and not needs_hvmloader(scenario):
+            keys.append((path, scenario.side))
         if not _is_long(scenario):
             if not seen.issuperset(keys):
                 yield name_of(scenario)
@@ -57,11 +57,11 @@ def _representatives(museum: Callable[[Path], Path]) -> Iterator[str]:
 def some_in_ci(scenarios: Iterable[Scenario], *, few: bool = False) -> list[ParameterSet]:
     """All of them as parameters, those that represent no others marked heavy.
 
-    Of each file, the first case of each side stays in CI, and the first under each memory model;
-    where the real hvmloader boots, which takes longer, only the latter. Of the museum, which grows
-    most, the first case of each file stays, or with `few` of each folder.
+    Of each file, the first case under each memory model stays in CI, and the first of each side;
+    not the latter with `few`, nor where the real hvmloader boots, which takes longer. Of the museum,
+    which grows most, the first case of each file stays, with `few` of each folder.
     """
-    chosen = set(_representatives((lambda path: path.parent) if few else (lambda path: path)))
+    chosen = set(_representatives(few=few))
     return [
         pytest.param(scenario, id=name, marks=() if name in chosen else pytest.mark.heavy)
         for scenario in scenarios
