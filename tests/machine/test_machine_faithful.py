@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from _pytest.mark import ParameterSet
 from code86 import (
     BASE,
     DATA,
@@ -231,7 +232,12 @@ def test_what_a_guest_reads_of_its_stack_is_not_dead(tmp_path: Path, name: str) 
 # -- ends that are none ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("start", [0xF0000, 0xFFF00, 0xFFFE0, 0x80000], ids=hex)
+def lasts(start: int) -> ParameterSet:
+    """Ten seconds, or twenty."""
+    return pytest.param(start, marks=pytest.mark.heavy)
+
+
+@pytest.mark.parametrize("start", [lasts(0xF0000), 0xFFF00, lasts(0xFFFE0), 0x80000], ids=hex)
 def test_sliding_through_zeroes_is_no_hand_over(tmp_path: Path, start: int) -> None:
     slide = mov_ecx(start) + mov_eax(0x200000) + b"\xff\xe1"
     for chain in ((slide,), (slide, SET_UP + POWER_OFF)):
