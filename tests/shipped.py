@@ -58,8 +58,8 @@ def some_in_ci(scenarios: Iterable[Scenario], *, few: bool = False) -> list[Para
     """All of them as parameters, those that represent no others marked heavy.
 
     Of each file, the first case under each memory model stays in CI, and the first of each side;
-    not the latter with `few`, nor where the real hvmloader boots, which takes longer. Of the museum,
-    which grows most, the first case of each file stays, with `few` of each folder.
+    not the latter with `few`, nor where the real hvmloader boots, which takes longer. Of the
+    museum, which grows most, the first case of each file stays, with `few` of each folder.
     """
     chosen = set(_representatives(few=few))
     return [
