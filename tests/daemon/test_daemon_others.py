@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from guestsim.abi.xs_wire import XsdSockmsgType
-from guestsim.daemon.others import Act, Ask, Attended, Look, Other, Others
-from guestsim.trace import MEANING, NOBODY, Kind, Op, Outcome, asks
+from guestsim.daemon.others import Act, Ask, Attended, Died, GivenUp, Look, Other, Others
+from guestsim.trace import MEANING, NOBODY, End, Kind, Op, Outcome, asks
 from guestsim.xenstore import Dialect, Message, build_store, handle, serve_domain
 
 PATH = "/local/domain/1/data/x"
@@ -36,6 +36,8 @@ class World:
         server = serve_domain(build_store({"data/x": "start"}))
         self.server, self.standing = self.others.start(server)
         self.ops: list[Op] = []
+        self.loaded = 0
+        """What a LOAD gives."""
 
     def wake(self, answer: int = 0, *, may_be_nobody: bool = False) -> Attended | None:
         """The end of a wait, and what comes of it."""
@@ -52,7 +54,7 @@ class World:
             self.ops.append(op)
             if op.kind is Kind.HALT:
                 return None
-            value = answer if op.kind is Kind.CHOOSE else 0
+            value = {Kind.CHOOSE: answer, Kind.LOAD: self.loaded}.get(op.kind, 0)
 
     @property
     def value(self) -> bytes | None:
@@ -187,3 +189,61 @@ def test_a_domain_that_is_introduced_after_its_release_is_heard_again() -> None:
     assert served is not None
     assert served.act is Act.INTRODUCE
     assert 1 in world.server.connections
+
+
+def test_a_guest_that_stands_still_is_looked_for_in_memory() -> None:
+    """Not in the store: only the hypervisor knows. Without that, nobody asks for it."""
+    world = World(Other("toolstack", 0, (Look(None, None, "still"), write(b"new"))))
+    assert world.wake(may_be_nobody=True) is None
+    assert [op.kind for op in world.ops] == [Kind.LOAD], "it moves, so nobody can ask"
+    world.ops.clear()
+    world.loaded = 2
+    world.wake()
+    assert [op.kind for op in world.ops] == [Kind.LOAD, Kind.ACT]
+    world.ops.clear()
+    world.wake()
+    assert [op.kind for op in world.ops] == [Kind.ACT]
+    assert world.value == b"new"
+
+
+def test_a_restored_domain_has_lost_what_it_had_set_up() -> None:
+    check = Message(XsdSockmsgType.XS_CONTROL, payload=b"check\0")
+    world = World(Other("toolstack", 0, (Ask(check, "elsewhere", act=Act.RESTORE),)))
+    for kind, payload in (
+        (XsdSockmsgType.XS_WATCH, b"data/x\0token\0"),
+        (XsdSockmsgType.XS_TRANSACTION_START, b"\0"),
+    ):
+        world.server, _ = handle(world.server, 1, Message(kind, payload=payload))
+    served = world.wake()
+    assert served is not None
+    assert served.act is Act.RESTORE
+    connection = world.server.connections[1]
+    assert (connection.watches, len(connection.transactions)) == ((), 0)
+    assert connection.next_transaction == 1
+    assert world.value == b"start"
+
+
+HALT = Op(Kind.HALT, end=End(Outcome.REFUSED, "found 7"))
+
+
+def ops_after(given_up: GivenUp, *others: Other) -> list[Op]:
+    world = World(*others)
+    return list(world.others.after(given_up, world.standing, world.server))
+
+
+def test_a_neighbour_is_served_when_the_ring_is_given_up() -> None:
+    """All that it can do, and then the end; the tools are not waited for."""
+    neighbour = Other("neighbour", 2, (read(None, "EACCES"), Look(PATH, b"never", "waits")))
+    ops = ops_after(GivenUp(HALT), Other("tool", 0, (write(b"new"),)), neighbour)
+    assert [(op.kind, op.site.stage) for op in ops] == [(Kind.ACT, "neighbour"), (Kind.HALT, "")]
+
+
+def test_a_neighbour_loses_its_connection_when_the_daemon_dies() -> None:
+    """Unless it has done everything; the tools are not asked."""
+    (first, *_) = ops_after(Died(HALT), Other("neighbour", 2, (read(None),)))
+    assert first.end is not None
+    assert first.end.outcome is Outcome.CRASHED
+    words = "neighbour: read: nobody answers, because the daemon found 7"
+    assert first.end.message == words
+    for other in (Other("tool", 0, (write(b"new"),)), Other("neighbour", 2, ())):
+        assert ops_after(Died(HALT), other) == [HALT]

@@ -101,6 +101,30 @@ def complaint(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str
             'others[0].when.path: a path may not have "//"',
         ),
         (
+            entry('do = ["rm a"]\nwhen = {}'),
+            "others[0].when: names no path, and suspended is not true",
+        ),
+        (
+            entry('do = ["rm a"]\nwhen = { path = "data/x", suspended = true }'),
+            "others[0].when.suspended: stands instead of a path",
+        ),
+        (
+            entry('do = ["rm a"]\nwhen = { is = "1", suspended = true }'),
+            "others[0].when.is: is a node's, and no path is named",
+        ),
+        (
+            entry('do = ["rm a"]\nwhen = { suspended = true }'),
+            "others[0].when.suspended: no stage ever suspends",
+        ),
+        (
+            entry('do = ["rm a"]') + "ring.xenstore = false\n",
+            "others[0].ring: unknown key",
+        ),
+        (
+            "ring.xenstore = false\n" + entry('do = ["rm a"]'),
+            "others: nobody hears of them: ring.xenstore is false",
+        ),
+        (
             entry('do = ["rm a"]\nwhen = { path = "data/x", was = "1" }'),
             "others[0].when.was: unknown key",
         ),
@@ -140,6 +164,9 @@ def test_each_mistake_has_its_line(
         entry('do = ["rm data/x"]\nwhen = { path = "data/x", is = "1" }'),
         entry('do = ["rm data/x"]\nwhen = { path = "/local/domain/1/data/x", is = "1" }'),
         entry('do = ["release", "introduce", "release"]'),
+        entry('do = ["restore", "resume"]\nwhen = { suspended = true }').replace(
+            "write data/x=1", "suspend"
+        ),
         entry('domain = 2\ndo = ["write data/y=1"]'),
         # What an image of one's own writes nobody knows.
         entry('do = ["rm a"]\nwhen = { path = "data/z", is = "1" }').replace(
