@@ -12,7 +12,7 @@ from guestsim.report.ring_history import GUEST, Indices, Message, RingHistory, r
 from guestsim.report.rows import where
 from guestsim.report.tear import Tear, find_tear, samples_of
 from guestsim.report.text import signed, spoken
-from guestsim.report.units import name_of
+from guestsim.report.units import asker, name_of, server_of
 from guestsim.trace import Outcome, shared
 from guestsim.trace.results import Run
 from guestsim.trace.text import escaped
@@ -38,6 +38,10 @@ def sentence(run: Run, names: Mapping[str, str]) -> str:
         text = f"cut short after {count} ops, so nothing is proved: {_message(run)}"
     elif run.outcome is Outcome.CONNECTED:
         text = _connected(run)
+    elif who := asker(run.end.site, names):
+        # Its message begins with who it was.
+        said = _message(run).removeprefix(f"{who}: ")
+        text = f"{name_of(who, names)} cannot go on: {said}{_cause(tear, names)}"
     elif run.outcome is Outcome.REFUSED:
         text = _refused(run, tear, names)
     elif run.outcome is Outcome.CORRUPTED:
@@ -50,7 +54,8 @@ def sentence(run: Run, names: Mapping[str, str]) -> str:
     if broken:
         noun = "rules were" if len(broken) > 1 else "rule was"
         text += f"; {len(broken)} {noun} broken on the way: {', '.join(broken)}"
-    return f"{text[0].upper() if run.outcome is not Outcome.REFUSED else text[0]}{text[1:]}."
+    named = run.outcome is Outcome.REFUSED or asker(run.end.site, names)
+    return f"{text[0] if named else text[0].upper()}{text[1:]}."
 
 
 def _the(actor: str, names: Mapping[str, str]) -> str:
@@ -159,9 +164,7 @@ def _hung(run: Run, now: RingHistory, tear: Tear | None, names: Mapping[str, str
     last = now.after[-1] if now.after else now.initial
     facts = [_ring_words(last, ring) for ring in ("req", "rsp")]
     if shared.load(now.final, _CONNECTION, 4):
-        servers = [name_of(actor, names) for actor in names if actor != GUEST]
-        server = servers[0] if len(servers) == 1 else "the daemon"
-        facts.append(f"`connection` is still 1, which only {server} may clear")
+        facts.append(f"`connection` is still 1, which only {server_of(names)} may clear")
     if last.quiet:
         facts = ["both rings are empty", *facts[2:]]
     return f"{text}; {spoken(fact for fact in facts if fact)}{_cause(tear, names)}"

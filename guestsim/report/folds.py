@@ -17,6 +17,8 @@ __all__ = ["Piece", "Subject", "pieces", "study"]
 
 _CONTEXT = 2
 """Rows shown before and after an interesting one, unless it moves data."""
+_ALONE = (Role.FILL, Role.DATA, Role.ACT)
+"""What goes on around a wipe, or around what others ask, teaches nothing."""
 _TAIL = 6
 """Last rows that are always shown."""
 _LEAST_FOLD = 3
@@ -134,7 +136,7 @@ def _join(subject: Subject, cut: Sequence[Piece], stops: frozenset[int]) -> list
             or last is None
             or last.unit is None
             or piece.first in stops
-            or last.unit.actor != piece.unit.actor
+            or last.unit.lane != piece.unit.lane
             or last.unit.site.stage != piece.unit.site.stage
         ):
             joined.append(piece)
@@ -246,8 +248,7 @@ def _shown(
     for at, piece in enumerate(cut):
         role = None if piece.unit is None else piece.unit.role
         if role is Role.FILL or any(s in interesting for s in range(piece.first, piece.end)):
-            # What goes on around a wipe teaches nothing.
-            around = 0 if role in (Role.FILL, Role.DATA) else _CONTEXT
+            around = 0 if role in _ALONE else _CONTEXT
             shown.update(range(at - around, at + around + 1))
     shown.update(range(len(cut) - _TAIL, len(cut)))
     return frozenset(at for at in shown if 0 <= at < len(cut) and cut[at].first not in folded)

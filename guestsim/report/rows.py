@@ -37,7 +37,7 @@ class Row(NamedTuple):
 
     kind: RowKind
     actor: str
-    """Empty for a FOLD of several actors, and for those of one a column too."""
+    """In whose lane it stands: an actor, or who asks it. Empty for a FOLD of several actors."""
     text: str
     first: int
     """Index of the first event; of the next one, for a row without events."""
@@ -144,13 +144,14 @@ def _switch(turn: _Turn) -> Row:
 def _row(subject: Subject, piece: Piece, before: Indices) -> Row:
     unit = piece.unit
     after = subject.now.after[piece.end - 1]
-    actors = {event.actor for event in subject.run.events[piece.first : piece.end]}
+    events = subject.run.events[piece.first : piece.end]
+    lanes = {event.actor for event in events} if unit is None else {unit.lane}
     changed = frozenset(
         name for name in after._fields if getattr(after, name) != getattr(before, name)
     )
     return Row(
         kind=RowKind.FOLD if unit is None else RowKind.OPS,
-        actor=actors.pop() if len(actors) == 1 else "",
+        actor=lanes.pop() if len(lanes) == 1 else "",
         text=piece.text,
         first=piece.first,
         events=piece.end - piece.first,

@@ -14,7 +14,7 @@ from guestsim.report.marks import MarkKind
 from guestsim.report.ring_history import GUEST, Indices
 from guestsim.report.rows import Row, RowKind, rows
 from guestsim.report.text import asciify
-from guestsim.report.units import Role, name_of
+from guestsim.report.units import Role, name_of, server_of
 from guestsim.trace import Outcome, Site
 from guestsim.trace.results import Run
 from guestsim.trace.text import escaped
@@ -85,12 +85,10 @@ class Legend:
 
     def __init__(self, names: Mapping[str, str]) -> None:
         guest = name_of(GUEST, names)
-        servers = [name_of(actor, names) for actor in names if actor != GUEST]
-        server = servers[0] if len(servers) == 1 else "the daemon"
         self.text = (
-            f"req carries requests from {guest} to {server}, rsp the replies. prod counts the "
-            "bytes put in, cons the bytes taken out; both only grow, until a reset. The four "
-            "indices stand as each row leaves them; · is unchanged."
+            f"req carries requests from {guest} to {server_of(names)}, rsp the replies. prod "
+            "counts the bytes put in, cons the bytes taken out; both only grow, until a reset. The "
+            "four indices stand as each row leaves them; · is unchanged."
         )
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:

@@ -8,11 +8,11 @@ from typing import NamedTuple
 
 from guestsim.report.ring_history import DAEMON, GUEST, touched, value_of, whole
 from guestsim.report.text import data_words
-from guestsim.trace import Event, Flag, Kind, Op, Outcome, Site, is_yield, meaning, shared
+from guestsim.trace import Event, Flag, Kind, Op, Outcome, Site, asks, is_yield, meaning, shared
 from guestsim.trace.text import escaped
 from guestsim.trace.wire import INDICES, RING_ERRORS, RING_SIZE
 
-__all__ = ["FEATURES", "Role", "Unit", "name_of", "units"]
+__all__ = ["FEATURES", "Role", "Unit", "asker", "lane_of", "name_of", "server_of", "units"]
 
 
 class Role(StrEnum):
@@ -41,7 +41,8 @@ class Unit(NamedTuple):
     """Index of the first event."""
     end: int
     """One past the last."""
-    actor: str
+    lane: str
+    """The actor whose events they are, or who asks it."""
     site: Site
     text: str
     role: Role
@@ -61,6 +62,23 @@ def name_of(actor: str, names: Mapping[str, str]) -> str:
     return escaped(names.get(actor, actor))
 
 
+def server_of(names: Mapping[str, str]) -> str:
+    """How people call the other side of the ring."""
+    servers = [DAEMON] if DAEMON in names else [actor for actor in names if actor != GUEST]
+    return name_of(servers[0], names) if len(servers) == 1 else "the daemon"
+
+
+def asker(site: Site, names: Mapping[str, str]) -> str:
+    """Which of those who ask the daemon the op at `site` is done for; "" where it is for nobody."""
+    return site.stage if site.stage in names and site.stage not in (GUEST, DAEMON) else ""
+
+
+def lane_of(event: Event, names: Mapping[str, str]) -> str:
+    """In which lane an event stands: its actor's; what the daemon does for others, in theirs."""
+    who = asker(event.op.site, names) if event.actor == DAEMON else ""
+    return who or event.actor
+
+
 def units(
     events: Sequence[Event], names: Mapping[str, str], stops: frozenset[int]
 ) -> tuple[Unit, ...]:
@@ -73,8 +91,9 @@ def units(
         event = events[step]
         if event.op.note and role not in (Role.CHOICE, Role.ACT):
             text += f" · {escaped(event.op.note)}"
-        actor = event.op.site.stage if role is Role.ACT else event.actor
-        found.append(Unit(step, end, actor, event.op.site, text, role))
+        # Who is served and what is asked, in one unit: where it stands, the latter says.
+        last = events[end - 1] if role is Role.ACT else event
+        found.append(Unit(step, end, lane_of(last, names), last.op.site, text, role))
         step = end
     return tuple(found)
 
@@ -93,8 +112,21 @@ def _unit(
         whole_index = _bytes_of_index(events, step, stops)
         if whole_index is not None:
             return whole_index
+    after = events[step + 1] if step + 1 < len(events) and step + 1 not in stops else None
+    if after is not None and _leads_to(event, after):
+        return step + 2, *_single(after, names)
     text, role = _single(event, names)
     return step + 1, text, role
+
+
+def _leads_to(event: Event, after: Event) -> bool:
+    """Whether a choice says who is served, and `after` what they ask."""
+    op = after.op
+    return (
+        event.op.kind is Kind.CHOOSE
+        and op.kind is Kind.ACT
+        and meaning(event) == asks(op.site.stage)
+    )
 
 
 def _rmw(events: Sequence[Event], step: int) -> tuple[int, str, Role]:
@@ -224,7 +256,7 @@ def _single(event: Event, names: Mapping[str, str]) -> tuple[str, Role]:
     if op.kind is Kind.FENCE:
         return "fence", Role.FENCE
     if op.kind is Kind.HALT:
-        return _halt(op)
+        return _halt(op, names)
     if op.kind is Kind.CHOOSE:
         return _choice(event), Role.CHOICE
     if op.kind is Kind.ACT:
@@ -242,10 +274,10 @@ def _choice(event: Event) -> str:
     return escaped(meaning(event)) or f"choice {event.value} of 0..{event.op.value - 1}"
 
 
-def _halt(op: Op) -> tuple[str, Role]:
+def _halt(op: Op, names: Mapping[str, str]) -> tuple[str, Role]:
     if op.end is None:
         return "halts", Role.HALT
-    if op.end.outcome is Outcome.REFUSED:
+    if op.end.outcome is Outcome.REFUSED and not asker(op.site, names):
         # Where the values are known, the remarks on their loads say it better.
         why = "" if op.end.samples else f": {escaped(op.end.message)}"
         return f"gives the ring up{why}", Role.GIVES_UP
@@ -258,15 +290,16 @@ def _channel(event: Event, names: Mapping[str, str]) -> str:
         return "unmask the event channel"
     if is_yield(op):
         return "yields"
+    if op.kind is Kind.WAIT and shared.field(op.address) == "resumed":
+        return "resumed"
     if op.kind is Kind.WAIT:
         if op.flags & Flag.POLL:
             return "poll(0): an event" if event.value else "poll(0): nothing"
         return "woken by an event" if event.value else "woken (no event: other domains' work)"
     to = shared.field(op.address)
-    if to != "server_pending":
-        receiver = name_of(GUEST, names)
-    else:
-        receiver = name_of(DAEMON, names) if DAEMON in names else "the daemon"
+    if to == "resumed":
+        return f"resume {name_of(GUEST, names)}"
+    receiver = server_of(names) if to == "server_pending" else name_of(GUEST, names)
     return f"signal {receiver}" + ("" if event.value else " (was pending)")
 
 

@@ -14,9 +14,9 @@ from guestsim.report.explain import sentence
 from guestsim.report.figures.movers import actors_of
 from guestsim.report.figures.wrapping import wrap
 from guestsim.report.marks import MarkKind
-from guestsim.report.ring_history import GUEST, Message, ring_history
+from guestsim.report.ring_history import DAEMON, GUEST, Message, ring_history
 from guestsim.report.rows import Row, RowKind, rows
-from guestsim.report.units import name_of
+from guestsim.report.units import Role, name_of
 from guestsim.trace.results import Run
 from guestsim.trace.text import escaped
 from guestsim.trace.wire import WATCH_EVENT
@@ -75,7 +75,7 @@ class _Drawing:
         self.now = ring_history(run)
         ends = [f"a{at}" for at in sorted({0, len(actors) - 1})]
         self.over = ",".join(ends)
-        servers = [actor for actor in actors if actor != GUEST]
+        servers = [DAEMON] if DAEMON in actors else [actor for actor in actors if actor != GUEST]
         self.server = servers[0] if len(servers) == 1 else ""
 
     def note(self, actor: str, *texts: str) -> str:
@@ -90,11 +90,14 @@ class _Drawing:
         reason = ""
         for row in self.rows:
             fits = row.kind is RowKind.OPS and (not ops or ops[0].actor == row.actor)
+            fits = fits and row.role is not Role.ACT
             if ops and (not fits or len(ops) == _MOST_OPS or ops[-1].marks):
                 yield self._ops(ops, reason)
                 yield from self._behind(ops)
                 ops, reason = [], ""
-            if row.kind is RowKind.OPS:
+            if row.role is Role.ACT and self.server:
+                yield self._asked(row)
+            elif row.kind is RowKind.OPS:
                 ops.append(row)
             elif row.kind is RowKind.SWITCH:
                 reason = row.text.removeprefix("→ ")
@@ -105,6 +108,11 @@ class _Drawing:
         if ops:
             yield self._ops(ops, reason)
             yield from self._behind(ops)
+
+    def _asked(self, row: Row) -> _Item:
+        """Others ask the daemon, not over the ring."""
+        line = f"{self.number[row.actor]}->>{self.number[self.server]}: {_text(row.text)}"
+        return _Item(line, row.events, kept=True)
 
     def _ops(self, ops: Sequence[Row], reason: str) -> _Item:
         lines = [f"{row.first}: {row.text}" for row in ops]

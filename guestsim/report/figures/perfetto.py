@@ -87,7 +87,7 @@ def _slices(run: Run, names: Mapping[str, str], threads: Mapping[str, int]) -> I
         args = {"stage": escaped(site.stage), "where": escaped(where(site))}
         if reasons.get(unit.first):
             args["why it moves"] = escaped(reasons[unit.first])
-        yield _slice(threads[unit.actor], unit.text, unit.first, unit.end, **args)
+        yield _slice(threads[unit.lane], unit.text, unit.first, unit.end, **args)
 
 
 def _requests(run: Run, now: RingHistory, thread: int) -> Iterator[TraceEvent]:

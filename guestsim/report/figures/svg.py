@@ -47,6 +47,7 @@ class _Page:
 
     def __init__(self, run: Run, names: Mapping[str, str], found: Sequence[Row]) -> None:
         self.actors = actors_of(run, names)
+        self.movers = {event.actor for event in run.events}
         self.names = [name_of(actor, names) for actor in self.actors]
         self.buffers = buffers_of(run)
         self.at = Columns(found, self.actors, [a for a in self.actors if a in self.buffers])
@@ -178,7 +179,8 @@ class _Page:
             number = self.actors.index(row.actor)
             x, width = self.at.lane(number)
             colour = f"a{number % LANE_COLOURS}"
-            self.mover = row.actor
+            # Others ask while the daemon moves.
+            self.mover = row.actor if row.actor in self.movers else self.mover
         else:
             number, x, width = 0, *self.at.all_lanes()
             colour = "both"

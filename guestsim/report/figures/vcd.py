@@ -16,7 +16,7 @@ from guestsim import __version__
 from guestsim.report.figures.movers import turns_of
 from guestsim.report.text import asciify
 from guestsim.report.units import name_of
-from guestsim.trace import shared
+from guestsim.trace import Kind, shared
 from guestsim.trace.effects import apply
 from guestsim.trace.memory_model import DRAIN
 from guestsim.trace.results import Run
@@ -43,7 +43,8 @@ def value_change_dump(run: Run, names: Mapping[str, str], title: str = "") -> st
 
     Scope `ring`: the four indices and the other fields of the ring page, 32 bits each. Scope
     `events`: one bit for each side of the event channel, who moves, and the rule that is broken at
-    this event (both as strings, which GTKWave and Surfer show).
+    this event (both as strings, which GTKWave and Surfer show); where others ask the daemon, who
+    asks what.
     """
     out = io.StringIO()
     with VCDWriter(
@@ -72,6 +73,12 @@ def value_change_dump(run: Run, names: Mapping[str, str], title: str = "") -> st
             for turn in turns_of(run)
             if turn.first < turn.end
         }
+        acts = [event.op.kind is Kind.ACT for event in run.events]
+        asks = (
+            writer.register_var("events", "asks", VarType.string, init=_NOBODY)
+            if any(acts)
+            else None
+        )
         rules: dict[int, list[str]] = {}
         for violation in run.violations:
             rules.setdefault(violation.step, []).append(violation.rule)
@@ -79,6 +86,9 @@ def value_change_dump(run: Run, names: Mapping[str, str], title: str = "") -> st
             if step in movers:
                 writer.change(moves, step, movers[step])
             writer.change(broken, step, _plain("+".join(rules.get(step, ()))) or _NOBODY)
+            if asks is not None:
+                who = f"{event.op.site.stage}: {event.op.note}" if acts[step] else _NOBODY
+                writer.change(asks, step, _plain(who))
             if not apply(memory, event.op):
                 continue
             for variable, first, size, bit_only in watched:
@@ -87,6 +97,8 @@ def value_change_dump(run: Run, names: Mapping[str, str], title: str = "") -> st
         # One event more, so that the last one has a width.
         writer.change(moves, len(run.events), _NOBODY)
         writer.change(broken, len(run.events), _NOBODY)
+        if asks is not None:
+            writer.change(asks, len(run.events), _NOBODY)
         writer.close(len(run.events))
     return out.getvalue()
 
