@@ -55,6 +55,7 @@ def _number(value: int) -> int | str:
 class _Encoder:
     def __init__(self, content: Content) -> None:
         self.content = content
+        self.names = [record.name for record in content.records]
         self.ops: _Table[Op] = _Table()
         self.sites: _Table[Site] = _Table()
         self.notes: _Table[str] = _Table()
@@ -79,6 +80,8 @@ class _Encoder:
             "unheeded": [[start, end] for name, start, end in fields() if name in content.unheeded],
             "layout": _layout(),
             "actors": actors,
+            # Who else has a lane: behind the actors, they ask the daemon.
+            "others": [name for name in content.labels if name not in self.names],
             "begun": {
                 "steps": begun.steps,
                 "choices": begun.choices,
@@ -119,8 +122,7 @@ class _Encoder:
         }
 
     def event(self, event: Event) -> tuple[int, int, int | str]:
-        names = [record.name for record in self.content.records]
-        return names.index(event.actor), self.ops(event.op), _number(event.value)
+        return self.names.index(event.actor), self.ops(event.op), _number(event.value)
 
     def columns(self) -> dict[str, list[Any]]:
         ops = self.ops.values()

@@ -69,7 +69,10 @@ class Program:
     def __init__(self, name: str, lines: Sequence[Line | Op]) -> None:
         self.name = name
         self.lines = tuple(
-            Line(msgspec.structs.replace(line.op, site=Site(name, number)), line.goto)
+            Line(
+                msgspec.structs.replace(line.op, site=Site(line.op.site.stage or name, number)),
+                line.goto,
+            )
             for number, line in enumerate(
                 line if isinstance(line, Line) else Line(line) for line in lines
             )

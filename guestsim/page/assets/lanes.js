@@ -1,12 +1,12 @@
 /**
- * What happened, in two lanes: one row for each thing that people see as one. Earlier turns are one
+ * What happened, in lanes: one row for each thing that people see as one. Earlier turns are one
  * row each, which can be opened.
  *
  * @import {Chronicle} from "./chronicle.js"
  * @import {Program} from "./program.js"
  * @import {Row} from "./words.js"
  *
- * @typedef {{first: number, actor: number, rows: Row[]}} Turn
+ * @typedef {{first: number, lane: number, rows: Row[]}} Turn  rows of one lane
  */
 import {el} from "./dom.js";
 import {INDICES} from "./places.js";
@@ -22,6 +22,7 @@ export class Lanes {
     this.node = node;
     this.frame = frame;
     this.program = program;
+    this.count = program.actors.length + program.others.length;
     /** First events of turns that the reader has opened. @type {Set<number>} */
     this.opened = new Set();
     this.all = false;
@@ -43,9 +44,9 @@ export class Lanes {
     const grouped = [];
     for (const row of this.rows) {
       const before = grouped.at(-1);
-      const stage = row.actor === 0 && before?.rows[0].stage !== row.stage;
-      if (!before || before.actor !== row.actor || stage) {
-        grouped.push({first: row.first, actor: row.actor, rows: [row]});
+      const stage = row.lane === 0 && before?.rows[0].stage !== row.stage;
+      if (!before || before.lane !== row.lane || stage) {
+        grouped.push({first: row.first, lane: row.lane, rows: [row]});
       } else {
         before.rows.push(row);
       }
@@ -57,15 +58,15 @@ export class Lanes {
         this.all = true;
         this.show(story, turns);
       };
-      out.push(el("tr", {}, el("td", {colspan: 4},
+      out.push(el("tr", {}, el("td", {colspan: this.count + 2},
         el("button", {type: "button", click: open}, `${grouped.length - shown.length} earlier turns`))));
     }
     let stage = "";
     shown.forEach((turn, number) => {
       const {stage: now} = turn.rows[0];
-      if (turn.actor === 0 && now && now !== stage) {
+      if (turn.lane === 0 && now && now !== stage) {
         stage = now;
-        out.push(el("tr", {class: "stage"}, el("th", {colspan: 4, scope: "rowgroup"}, `stage ${now}`)));
+        out.push(el("tr", {class: "stage"}, el("th", {colspan: this.count + 2, scope: "rowgroup"}, `stage ${now}`)));
       }
       const current = number === shown.length - 1;
       out.push(...this.turn(turn, story, turns, current));
@@ -95,7 +96,7 @@ export class Lanes {
     const button = el("button", {type: "button", class: "fold", click: open,
       "aria-label": `show ${folded.length} rows`}, "+");
     return [
-      this.cells(folded[0].first, turn.actor, [button, text], "", true, false,
+      this.cells(folded[0].first, turn.lane, [button, text], "", true, false,
         moved(story, folded[0].first, last.end)),
       ...kept.map((row) => line(row, false)),
     ];
@@ -106,17 +107,17 @@ export class Lanes {
     const count = row.end - row.first;
     const times = count > 2 ? [el("small", {}, ` ${count} ops`)] : [];
     const source = newest && row.source ? [el("code", {}, row.source)] : [];
-    return this.cells(row.first, row.actor, [row.text, ...times, ...source], row.where, switched, row.loud, "");
+    return this.cells(row.first, row.lane, [row.text, ...times, ...source], row.where, switched, row.loud, "");
   }
 
   /**
    * @private
-   * @param {number} first @param {number} actor @param {(Node | string)[]} what @param {string} where
+   * @param {number} first @param {number} lane @param {(Node | string)[]} what @param {string} where
    * @param {boolean} switched @param {boolean} loud @param {string} indices
    */
-  cells(first, actor, what, where, switched, loud, indices) {
-    const op = el("td", {class: `op by-${actor}`}, ...what);
-    const lanes = this.program.actors.map((_, number) => (number === actor ? op : el("td")));
+  cells(first, lane, what, where, switched, loud, indices) {
+    const op = el("td", {class: `op by-${lane}`}, ...what);
+    const lanes = Array.from({length: this.count}, (_, number) => (number === lane ? op : el("td")));
     return el("tr", {class: `${switched ? "switched" : ""}${loud ? " loud" : ""}`},
       el("th", {scope: "row", class: "number"}, `${first}`), ...lanes,
       el("td", {class: "where"}, where, ...(indices ? [el("span", {class: "moved"}, indices)] : [])));

@@ -7,7 +7,7 @@ import {svg} from "./dom.js";
 import {nextWords} from "./words.js";
 
 const STYLE = `text{font:13px system-ui,sans-serif;fill:#1c2333}.track{fill:none;stroke:#e4e7ee}
-.by-0{fill:#2458c5}.by-1{fill:#b35309}.unread{fill:#128a5a}.hand{stroke:#1c2333;stroke-width:2.5}
+.by-0{fill:#2458c5}.by-1{fill:#b35309}.by-2{fill:#1a6b50}.by-3{fill:#7d2e8d}.unread{fill:#128a5a}.hand{stroke:#1c2333;stroke-width:2.5}
 .hand.prod{stroke-dasharray:5 3}.hub{fill:#fff;stroke:#e4e7ee}.count{font-size:24px;font-weight:600}
 .unit{font-size:12px;fill:#5a6478}.hand-name{font-size:11px}.impossible .count,.impossible .unit{fill:#c0202b}
 .title{font-size:17px;font-weight:600}.name{fill:#5a6478}.outcome{font-weight:600}`;
@@ -39,7 +39,7 @@ export function pictureOf(player) {
   player.lanes.rows.slice(-6).forEach((row, number) => {
     const text = row.text.length <= 30 ? row.text : `${row.text.slice(0, 29)}…`;
     root.append(svg("text", {x: 650, y: 330 + 22 * number, class: "name"}, `${row.first}`),
-      svg("text", {x: 690, y: 330 + 22 * number, class: `by-${row.actor}`}, text));
+      svg("text", {x: 690, y: 330 + 22 * number, class: `by-${row.lane}`}, text));
   });
   const {outcome} = player;
   if (outcome) {

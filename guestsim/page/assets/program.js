@@ -16,7 +16,7 @@
  * @typedef {{
  *   version: number, guestsim: string, name: string, title: string, scenario: string, images: [string, string][],
  *   memoryModel: string, storeBuffer: number, unheeded: [number, number][], layout: Layout,
- *   whole: boolean, whyNotWhole: string, found: string[], certificate: {complete: boolean} | null,
+ *   others: string[], whole: boolean, whyNotWhole: string, found: string[], certificate: {complete: boolean} | null,
  *   ways: Way[]
  * }} Told  what is packed as it is
  * @typedef {{

@@ -36,6 +36,13 @@ export function sentence(story, play) {
   let text;
   if (!ended) text = hung(story, tear, roundsOf(play));
   else if (ended.end.outcome === "connected") text = connected(story, ended.end);
+  else if (program.others.includes(ended.end.stage)) {
+    // Its message begins with who it was.
+    const {stage} = ended.end;
+    const said = message(ended.end);
+    const end = said.startsWith(`${stage}: `) ? said.slice(stage.length + 2) : said;
+    return `${stage} cannot go on: ${end}${cause(tear, program)}.`;
+  }
   else if (ended.end.outcome === "refused") text = refused(story, ended, tear);
   else if (ended.end.outcome === "corrupted") text = `in the guest, ${message(ended.end)}${cause(tear, program)}`;
   else if (ended.end.outcome === "crashed") text = crashed(ended, program) + cause(tear, program);

@@ -2,12 +2,12 @@
  * Events in words, runs of them folded into one row: guestsim/report/units.py.
  *
  * @import {Play} from "./engine.js"
- * @import {End, Event, Op} from "./ops.js"
+ * @import {End, Event, Op, Value} from "./ops.js"
  * @import {Program} from "./program.js"
  *
- * @typedef {{first: number, end: number, actor: number, text: string, where: string,
- *   source: string, stage: string, loud: boolean}} Row  events `first` to `end` - 1;
- *   `loud`: others can notice
+ * @typedef {{first: number, end: number, actor: number, lane: number, text: string, where: string,
+ *   source: string, stage: string, loud: boolean}} Row  events `first` to `end` - 1; `lane`: in which
+ *   it stands; `loud`: others can notice
  */
 import {resultOf} from "./effects.js";
 import {bytesOf, Flag, Kind, valueOf} from "./ops.js";
@@ -16,11 +16,11 @@ import {coveredIndices, dataWords, fieldAt, placeOf, valueWords} from "./places.
 const DATA = new Set(["req", "rsp", "reserved"]);
 
 /**
- * Whether others can notice the op: it stores to anything but ring data, or signals.
+ * Whether others can notice the op: it stores to anything but ring data, or signals, or somebody asks.
  * @param {Op} op @param {Program} program
  */
 export function isLoud(op, program) {
-  if (op.kind === Kind.SEND || op.kind === Kind.UNMASK || op.kind === Kind.HALT) return true;
+  if (op.kind === Kind.SEND || op.kind === Kind.UNMASK || op.kind === Kind.HALT || op.kind === Kind.ACT) return true;
   if (op.kind !== Kind.STORE) return false;
   const name = fieldAt(op.address, program);
   return !(DATA.has(name) || name.startsWith("evtchn"));
@@ -51,9 +51,13 @@ export function rowsOf(events, from, to, turns, program) {
 function rowAt(events, at, to, turns, program) {
   const {actor, op, value} = events[at];
   const row = {
-    first: at, end: at + 1, actor, text: "", where: op.where, source: op.source, stage: op.stage,
-    loud: isLoud(op, program),
+    first: at, end: at + 1, actor, lane: laneOf(actor, op, program), text: "", where: op.where, source: op.source,
+    stage: op.stage, loud: isLoud(op, program),
   };
+  if (at + 1 < to && leadsTo(op, value, events[at + 1].op)) {
+    // Who is served and what is asked are one thing.
+    return {...rowAt(events, at + 1, to, turns, program), first: at};
+  }
   if (op.kind === Kind.RMW && events[at + 1]?.op.flags & Flag.LOCKED) {
     const after = events[at + 1];
     const name = placeOf(op, program);
@@ -68,6 +72,24 @@ function rowAt(events, at, to, turns, program) {
   }
   if (op.note && op.kind !== Kind.CHOOSE && op.kind !== Kind.ACT) row.text += ` · ${op.note}`;
   return row;
+}
+
+/**
+ * In which lane an op stands: its actor's; what the daemon does for others, in theirs.
+ * @param {number} actor @param {Op} op @param {Program} program
+ */
+function laneOf(actor, op, program) {
+  const asker = actor === 0 ? -1 : program.others.indexOf(op.stage);
+  return asker < 0 ? actor : program.actors.length + asker;
+}
+
+/**
+ * Whether a choice says who is served, and the op behind it what they ask.
+ * @param {Op} op @param {Value} value @param {Op} after
+ */
+function leadsTo(op, value, after) {
+  return op.kind === Kind.CHOOSE && after.kind === Kind.ACT
+    && op.note.split(" | ")[Number(value)] === `${after.stage} asks`;
 }
 
 /** @param {Op} op @param {Program} program */
@@ -132,14 +154,16 @@ export function single(event, program) {
     case Kind.FENCE: return "fence";
     case Kind.HALT: return halt(/** @type {End} */ (op.end));
     case Kind.CHOOSE: return op.note.split(" | ")[Number(value)] || `choice ${value} of 0..${Number(op.value) - 1}`;
-    case Kind.ACT: return `${op.stage}: ${op.note}`;
+    case Kind.ACT: return op.note;
     case Kind.UNMASK: return "unmask the event channel";
     case Kind.SEND: {
+      if (fieldAt(op.address, program) === "resumed") return `resume ${program.actors[0].label}`;
       const other = program.actors[actor === 0 ? 1 : 0]?.label ?? "the other side";
       return `signal ${other}${value ? "" : " (was pending)"}`;
     }
     case Kind.WAIT:
       if (!op.value) return "yields";
+      if (fieldAt(op.address, program) === "resumed") return "resumed";
       if (op.flags & Flag.POLL) return value ? "poll(0): an event" : "poll(0): nothing";
       return value ? "woken by an event" : "woken (no event: other domains' work)";
     case Kind.LOAD:
@@ -163,9 +187,13 @@ export function nextWords(play, actor) {
   switch (op.kind) {
     case Kind.LOAD: return `load ${name}${note}`;
     case Kind.RMW: return `exchange ${name}${note}`;
-    case Kind.CHOOSE: return "choose what comes first";
+    case Kind.CHOOSE: return op.note.includes(" asks") ? "choose who asks" : "choose what comes first";
+    case Kind.ACT: return `${op.stage}: ${op.note}`;
     case Kind.WAIT: {
       if (!op.value) return "yield";
+      if (fieldAt(op.address, program) === "resumed") {
+        return resultOf(play.memory, op) ? "go on: it is resumed" : "wait until it is resumed";
+      }
       if (op.flags & Flag.POLL) return "poll(0) for an event";
       if (resultOf(play.memory, op)) return "wake up: its event is there";
       return op.flags & Flag.SPURIOUS ? "wake up without an event: other domains' work" : "sleep until its event comes";
