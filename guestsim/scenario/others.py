@@ -11,6 +11,7 @@ from msgspec import Meta
 from guestsim.errors import InputError
 from guestsim.scenario.grammar import VERBS, Request, check_path, parse_request
 from guestsim.scenario.problem import Key, Problem
+from guestsim.trace.daemons import DaemonModel
 from guestsim.trace.spelling import hint, not_one_of
 from guestsim.trace.text import quoted
 
@@ -34,7 +35,8 @@ _ASKS: Final = frozenset(
         "message",
     }
 )
-_NAMES: Final = ("guest", "daemon")
+_NAMES: Final = ("guest", "daemon", *DaemonModel)
+"""Whoever has a lane already, and how people call it."""
 _DOMAINS_MAX = 0x7FEF
 _GUEST = 1
 
@@ -174,8 +176,7 @@ def _check_order(others: Sequence[Other]) -> None:
 
 def _check_acts(others: Sequence[Other], name: str) -> None:
     """Everything that one does, in order: whether it can be done."""
-    is_open = introduced = True
-    is_open = False
+    is_open, introduced = False, True
     for index, other in enumerate(others):
         if other.name != name:
             continue

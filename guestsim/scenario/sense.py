@@ -44,6 +44,7 @@ from guestsim.scenario.platform import (
 from guestsim.scenario.problem import Key, Problem
 from guestsim.scenario.requests import check_depths, check_requests
 from guestsim.scenario.usual import requests_of, toolstack_store
+from guestsim.trace import Kind
 from guestsim.trace.daemons import MISTAKES, DaemonModel
 from guestsim.trace.events import parse_event
 from guestsim.trace.memory_model import MemoryModel
@@ -254,11 +255,8 @@ def check_step(
     movers = ("guest", "daemon", *(others or ()))
     if step.run not in movers and others is not None:
         raise Problem((*key, "run"), not_one_of(step.run, movers))
-    try:
-        if step.until is not None:
-            parse_event(step.until)
-    except InputError as error:
-        raise Problem((*key, "until"), str(error)) from None
+    if step.until is not None:
+        _check_until(step.run, step.until, others, (*key, "until"))
     if step.stage is not None:
         if step.run != "guest":
             raise Problem((*key, "stage"), 'only run = "guest" has stages')
@@ -270,6 +268,21 @@ def check_step(
         for option, value, default in (("stage", step.stage, None), ("nth", step.nth, 1)):
             if value != default:
                 raise Problem((*key, option), "says which event is meant, but there is no until")
+
+
+def _check_until(run: str, until: str, others: tuple[str, ...] | None, key: Key) -> None:
+    try:
+        event = parse_event(until)
+    except InputError as error:
+        raise Problem(key, str(error)) from None
+    if event.kind is not Kind.ACT or others is None:
+        return
+    if not others:
+        raise Problem(key, "nobody else asks here: there are no [[others]]")
+    if run == "guest":
+        raise Problem(key, "others ask the daemon; run it, or one of them")
+    if event.place is not None and event.place not in others:
+        raise Problem(key, not_one_of(event.place, others))
 
 
 def _check_expect(expect: Expect, search: Search) -> None:

@@ -20,6 +20,10 @@ def entry(text: str) -> str:
     return f'{HEAD}\n[[others]]\nname = "backend"\n{text}\n'
 
 
+def script(step: str) -> str:
+    return f'[search]\nstrategy = "script"\nscript = [{{ {step} }}]\n'
+
+
 def complaint(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.chdir(tmp_path)
     Path("x.toml").write_text(text, encoding="utf-8")
@@ -137,6 +141,10 @@ def complaint(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str
             'others[0].name: "daemon" is the name of somebody else here',
         ),
         (
+            entry('do = ["rm a"]').replace('"backend"', '"oxenstored"'),
+            'others[0].name: "oxenstored" is the name of somebody else here',
+        ),
+        (
             entry('do = ["rm a"]').replace('"backend"', '"frontend"'),
             'others[0].name: "frontend" is the name of somebody else here',
         ),
@@ -145,10 +153,21 @@ def complaint(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str
             'others[0].domain: "backend" is in two domains',
         ),
         (
-            entry('do = ["rm a"]')
-            + '[search]\nstrategy = "script"\nscript = [{ run = "bakend" }]\n',
+            entry('do = ["rm a"]') + script('run = "bakend"'),
             'search.script[0].run: "bakend" is not one of guest, daemon, backend; did you mean '
             '"backend"?',
+        ),
+        (
+            entry('do = ["rm a"]') + script('run = "daemon", until = "act bakend"'),
+            'search.script[0].until: "bakend" is not one of backend; did you mean "backend"?',
+        ),
+        (
+            entry('do = ["rm a"]') + script('run = "guest", until = "act backend"'),
+            "search.script[0].until: others ask the daemon; run it, or one of them",
+        ),
+        (
+            HEAD + script('run = "daemon", until = "act"'),
+            "search.script[0].until: nobody else asks here: there are no [[others]]",
         ),
     ],
 )
