@@ -43,23 +43,19 @@ def _representatives(*, few: bool) -> Iterator[str]:
     seen: set[object] = set()
     for scenario in SHIPPED:
         path = scenario.path
-        keys: list[object] = [(path, scenario.search.memory_model)]
+        key: object = (path, scenario.search.memory_model)
         if path.is_relative_to(SCENARIOS / "museum"):
-            keys = [path.parent if few else path]
-        elif not few and not needs_hvmloader(scenario):
-            keys.append((path, scenario.side))
-        if not _is_long(scenario):
-            if not seen.issuperset(keys):
-                yield name_of(scenario)
-            seen.update(keys)
+            key = path.parent if few else path
+        if not _is_long(scenario) and key not in seen:
+            seen.add(key)
+            yield name_of(scenario)
 
 
 def some_in_ci(scenarios: Iterable[Scenario], *, few: bool = False) -> list[ParameterSet]:
     """All of them as parameters, those that represent no others marked heavy.
 
-    Of each file, the first case under each memory model stays in CI, and the first of each side;
-    not the latter with `few`, nor where the real hvmloader boots, which takes longer. Of the
-    museum, which grows most, the first case of each file stays, with `few` of each folder.
+    Of each file, the first case under each memory model stays in CI. Of the museum, which grows
+    most, the first case of each file stays, with `few` of each folder.
     """
     chosen = set(_representatives(few=few))
     return [

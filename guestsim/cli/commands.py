@@ -263,6 +263,8 @@ def run(
     with _visits(socket, stop_at) as visit:
         sources = Sources(source or ())
         scenario, *others = load(path)
+        if visit is not None:
+            visit.check(scenario)
         figures.spare(scenario.path)
         setup = set_up(scenario, images_of(image))
         symbols = Symbolizer(setup.images, debug or ())

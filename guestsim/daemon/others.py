@@ -22,6 +22,7 @@ from guestsim.xenstore import (
     Connection,
     Dialect,
     Message,
+    Outgoing,
     ServerState,
     connect,
     handle,
@@ -111,6 +112,8 @@ class Attended(NamedTuple):
     others: Standing
     messages: tuple[Message, ...]
     """For the guest."""
+    aside: tuple[Outgoing, ...]
+    """For visitors, if there are any."""
     act: Act
 
 
@@ -231,7 +234,7 @@ class Others:
         done = at + 1
         if isinstance(step, Look):
             return Attended(
-                server, self._moved(standing, number, done, transaction), (), Act.NOTHING
+                server, self._moved(standing, number, done, transaction), (), (), Act.NOTHING
             )
         message = step.message
         if step.in_transaction:
@@ -260,8 +263,10 @@ class Others:
         if step.act is Act.INTRODUCE and self._domid not in server.connections:
             server = connect(server, self._domid, Connection(self._domid))
         messages = tuple(it.message for it in outgoing if it.connection == self._domid)
+        ours = (self._domid, *range(_FIRST_KEY, _FIRST_KEY + len(self._others)))
+        aside = tuple(it for it in outgoing if it.connection not in ours)
         moved = self._moved(standing, number, done, transaction)
-        return Attended(server, moved, messages, step.act)
+        return Attended(server, moved, messages, aside, step.act)
 
     def _moved(self, standing: Standing, number: int, done: int, transaction: int) -> Standing:
         return Standing(

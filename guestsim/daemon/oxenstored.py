@@ -409,12 +409,13 @@ class RingDaemon:
         if served is None:
             return state
         server, others = served.server, served.others
+        aside = state.aside + served.aside
         if served.act is Act.RELEASE:
-            return State(Phase.SLEEP, server, aside=state.aside, others=others, released=True)
+            return State(Phase.SLEEP, server, aside=aside, others=others, released=True)
         if served.act is Act.RESTORE:
-            fresh = State(Phase.INPUT, server, aside=state.aside, others=others)
+            fresh = State(Phase.INPUT, server, aside=aside, others=others)
             return self._credited(fresh, 1, Phase.INPUT)
-        state = _with(state, server=server, others=others)
+        state = _with(state, server=server, aside=aside, others=others)
         if served.act is Act.INTRODUCE:
             # The ring is not touched; that the channel is bound leaves an event pending.
             return self._credited(_with(state, released=False), 1, Phase.INPUT)

@@ -412,14 +412,15 @@ class RingDaemon:
         if served is None:
             return state
         server, others = served.server, served.others
+        aside = state.aside + served.aside
         if served.act is Act.RELEASE:
-            return State(Phase.SLEEP, server, aside=state.aside, others=others, released=True)
+            return State(Phase.SLEEP, server, aside=aside, others=others, released=True)
         if served.act is Act.LIVE_UPDATE:
             state = self._updated(state)
         if served.act in (Act.INTRODUCE, Act.RESTORE):
-            return State(Phase.INTRODUCE, server, aside=state.aside, others=others)
+            return State(Phase.INTRODUCE, server, aside=aside, others=others)
         out = state.out if state.released else queued(state.out, served.messages)
-        return msgspec.structs.replace(state, server=server, out=out, others=others)
+        return msgspec.structs.replace(state, server=server, out=out, aside=aside, others=others)
 
     def _updated(self, state: State) -> State:
         """A live update hands over all that there is, what has come of a request included."""

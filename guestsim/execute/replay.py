@@ -97,7 +97,9 @@ def describe(event: Event) -> str:
     words = [op.kind.name.lower()]
     if op.size:
         words.append(place(op.address, op.size))
-    if op.kind is Kind.CHOOSE:
+    if op.kind is Kind.ACT:
+        words.append(f"{op.site.stage}: {op.note}")
+    elif op.kind is Kind.CHOOSE:
         words.append(f"{event.value} of 0..{op.value - 1}")
     elif op.kind in (Kind.LOAD, Kind.STORE, Kind.RMW):
         words.append(f"= {event.value:#x}" if event.value > 0xFFFF else f"= {event.value}")

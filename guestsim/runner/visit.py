@@ -29,7 +29,7 @@ from guestsim.execute import Execution, Schedule, fair, replay
 from guestsim.execute.replay import describe
 from guestsim.runner.executions import execute_once, scripted
 from guestsim.runner.setup import Setup
-from guestsim.scenario import Scenario
+from guestsim.scenario import Scenario, lanes
 from guestsim.scenario import Strategy as StrategyName
 from guestsim.serve import Hub, Listener, Server, listen
 from guestsim.serve.hub import FIRST_KEY
@@ -37,6 +37,7 @@ from guestsim.serve.words import trace_line
 from guestsim.trace import Event, Kind, shared
 from guestsim.trace.events import Matcher, parse_event
 from guestsim.trace.results import Run
+from guestsim.trace.spelling import not_one_of
 from guestsim.xenstore import Dialect, Message, Outgoing, Parser, ServerState
 
 __all__ = ["Asked", "Change", "Visit", "stop_event", "visiting"]
@@ -122,6 +123,17 @@ class Visit:
         self._due = ""
         """Why there is to be a stop as soon as there can be one."""
         self.changes: list[Change] = []
+
+    def check(self, scenario: Scenario) -> None:
+        """InputError where `--stop-at` names somebody who does not ask in this scenario."""
+        event = self._matcher
+        if event is None or event.kind is not Kind.ACT:
+            return
+        names = lanes(scenario.others)
+        if not names:
+            raise InputError(f"--stop-at: nobody else asks in {scenario.name}")
+        if event.place is not None and event.place not in names:
+            raise InputError(f"--stop-at: {not_one_of(event.place, names)}")
 
     @property
     def error(self) -> BaseException | None:

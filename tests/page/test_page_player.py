@@ -127,7 +127,7 @@ def test_whatever_is_done_the_closing_protocol_connects(variant: str, opened: Op
     [
         "torn-reset.toml#every-sc",
         "torn-reset.toml#every-tso",
-        "empty-value.toml#any-order",
+        pytest.param("empty-value.toml#any-order", marks=pytest.mark.heavy),
         "close-watches.toml#closing-xenstored-tso",
         "dom0less.toml#xenstored-sc",
         "torn-reset-oxenstored.toml#every-sc",

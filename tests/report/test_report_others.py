@@ -19,7 +19,7 @@ from guestsim.report.timeline import render
 from guestsim.trace import MEANING, NOBODY, Flag, Kind, Op, Outcome, asks
 from guestsim.trace.ops import End, Site
 from guestsim.trace.results import Run
-from guestsim.trace.shared import resumed_place, server_pending_place
+from guestsim.trace.shared import server_pending_place, suspended_place
 
 NAMES = {"guest": "guest", "daemon": "xenstored", "toolstack": "toolstack", "backend": "backend"}
 
@@ -48,7 +48,7 @@ def connected() -> Run:
     tape = Tape()
     asked(tape, 2, act("backend", WRITE))
     asked(tape, 0)
-    resume = Op(Kind.SEND, *resumed_place(), site=Site(stage="toolstack"))
+    resume = Op(Kind.STORE, *suspended_place(still=False), Site(stage="toolstack"))
     asked(tape, 1, act("toolstack", "resume"), resume)
     tape.at("guest", Site(stage="frontend"))
     end = End(Outcome.CONNECTED, "frontend ended well", Site(stage="frontend"))

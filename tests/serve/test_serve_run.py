@@ -312,3 +312,59 @@ def test_bad_input_is_one_line_and_exit_2(arguments: list[str], error: str) -> N
     )
     assert (done.returncode, done.stdout, done.stderr) == (2, "", f"guestsim: {error}\n")
     assert not Path("s").exists()
+
+
+OTHERS = """
+[[others]]
+name = "backend"
+do = ["write data/y=1"]
+"""
+
+
+def with_others(*requests: str, model: str) -> str:
+    file = scenario(*requests, model=model, strategy="exhaustive")
+    path = Path(file)
+    path.write_text(path.read_text() + OTHERS)
+    return file
+
+
+@pytest.mark.parametrize("model", ["xenstored", "oxenstored"])
+def test_what_others_write_is_told_to_who_looks(model: str) -> None:
+    """A visitor watches; the event of somebody else's request comes with the next stop."""
+    file = with_others("watch data/y", "until data/y=1", model=model)
+    with running(file) as run:
+        run.stop()
+        client = Wire(run.socket)
+        path = b"/local/domain/1/data/y\0"
+        assert client.ask(T.XS_WATCH, path + b"t\0") == (T.XS_WATCH, b"OK\0")
+        assert client.read() == (T.XS_WATCH_EVENT, 0, 0, path + b"t\0")
+        run.go_on()
+        while "has ended" not in run.stop():
+            run.go_on()
+        assert client.read() == (T.XS_WATCH_EVENT, 0, 0, path + b"t\0")
+        assert client.ask(T.XS_READ, path) == (T.XS_READ, b"1")
+
+
+def test_a_run_stops_where_others_ask() -> None:
+    file = with_others("watch data/y", "until data/y=1", model="xenstored")
+    with running(file, "--stop-at", "act backend") as run:
+        assert "daemon: act backend: write data/y=1" in run.stop()
+        client = Wire(run.socket)
+        assert client.ask(T.XS_READ, b"/local/domain/1/data/y\0") == (T.XS_READ, b"1")
+        _, error, status = run.finish()
+    assert (error, status) == ("", 0)
+
+
+@pytest.mark.parametrize(
+    ("others", "line"),
+    [
+        (OTHERS, '--stop-at: "bakend" is not one of backend; did you mean "backend"?'),
+        ("", "--stop-at: nobody else asks in s.toml"),
+    ],
+)
+def test_who_does_not_ask_is_no_place_to_stop_at(others: str, line: str) -> None:
+    file = scenario("read data/x", strategy="exhaustive")
+    Path(file).write_text(Path(file).read_text() + others)
+    with running(file, "--stop-at", "act bakend") as run:
+        _, error, status = run.finish()
+    assert (error, status) == (f"guestsim: {line}\n", 2)
