@@ -264,6 +264,8 @@ def _single(event: Event, names: Mapping[str, str]) -> tuple[str, Role]:
     if op.kind in (Kind.SEND, Kind.UNMASK, Kind.WAIT):
         return _channel(event, names), Role.EVENT
     name, value = _name(op), _value(event)
+    if op.kind is Kind.STORE and name == "suspended":
+        return f"resume {name_of(GUEST, names)}", Role.EVENT
     if op.kind is Kind.LOAD:
         role = Role.LOOK if touched(op) else Role.FIELD
         return f"load {name} → {value}", role
@@ -290,15 +292,15 @@ def _channel(event: Event, names: Mapping[str, str]) -> str:
         return "unmask the event channel"
     if is_yield(op):
         return "yields"
-    if op.kind is Kind.WAIT and shared.field(op.address) == "resumed":
-        return "resumed"
+    if op.kind is Kind.WAIT and shared.field(op.address) == "suspended":
+        return "goes on: it is resumed"
     if op.kind is Kind.WAIT:
         if op.flags & Flag.POLL:
             return "poll(0): an event" if event.value else "poll(0): nothing"
         return "woken by an event" if event.value else "woken (no event: other domains' work)"
     to = shared.field(op.address)
-    if to == "resumed":
-        return f"resume {name_of(GUEST, names)}"
+    if to == "suspended":
+        return "suspends itself"
     receiver = server_of(names) if to == "server_pending" else name_of(GUEST, names)
     return f"signal {receiver}" + ("" if event.value else " (was pending)")
 

@@ -157,17 +157,20 @@ export function single(event, program) {
     case Kind.ACT: return op.note;
     case Kind.UNMASK: return "unmask the event channel";
     case Kind.SEND: {
-      if (fieldAt(op.address, program) === "resumed") return `resume ${program.actors[0].label}`;
+      if (fieldAt(op.address, program) === "suspended") return "suspends itself";
       const other = program.actors[actor === 0 ? 1 : 0]?.label ?? "the other side";
       return `signal ${other}${value ? "" : " (was pending)"}`;
     }
     case Kind.WAIT:
       if (!op.value) return "yields";
-      if (fieldAt(op.address, program) === "resumed") return "resumed";
+      if (fieldAt(op.address, program) === "suspended") return "goes on: it is resumed";
       if (op.flags & Flag.POLL) return value ? "poll(0): an event" : "poll(0): nothing";
       return value ? "woken by an event" : "woken (no event: other domains' work)";
     case Kind.LOAD:
     case Kind.RMW: return `load ${placeOf(op, program)} → ${words(event, program)}`;
+    case Kind.STORE:
+      if (fieldAt(op.address, program) === "suspended") return `resume ${program.actors[0].label}`;
+      // falls through
     default: return `store ${placeOf(op, program)} = ${words(event, program)}`;
   }
 }
@@ -191,7 +194,7 @@ export function nextWords(play, actor) {
     case Kind.ACT: return `${op.stage}: ${op.note}`;
     case Kind.WAIT: {
       if (!op.value) return "yield";
-      if (fieldAt(op.address, program) === "resumed") {
+      if (fieldAt(op.address, program) === "suspended") {
         return resultOf(play.memory, op) ? "go on: it is resumed" : "wait until it is resumed";
       }
       if (op.flags & Flag.POLL) return "poll(0) for an event";
