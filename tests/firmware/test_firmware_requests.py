@@ -252,3 +252,15 @@ def test_a_header_that_is_too_long_ends_the_connection(tmp_path: Path) -> None:
     line = r"raw=\x02\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x01\x10\x00\x00"
     outcome, _ = played(tmp_path, line, "read data/x!ENOENT")
     assert outcome is Outcome.REFUSED
+
+
+def test_until_reads_until_a_watch_has_brought_what_it_wants(tmp_path: Path) -> None:
+    """What is there already is taken at once; each event after that is one more look."""
+    lines = ("watch data/x", "write data/x=1", "write data/x=2", "until data/x=2")
+    assert played(tmp_path, *lines) == (Outcome.CONNECTED, "")
+    gone = ("watch data/x", "write data/x=1", "rm data/x", "until data/x!ENOENT")
+    assert played(tmp_path, *gone) == (Outcome.CONNECTED, "")
+
+
+def test_who_is_never_resumed_stands_still(tmp_path: Path) -> None:
+    assert played(tmp_path, "suspend", "write data/x=1") == (Outcome.HUNG, "")
