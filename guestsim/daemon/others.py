@@ -16,7 +16,7 @@ from typing import NamedTuple
 import msgspec
 
 from guestsim.abi.xs_wire import XsdSockmsgType
-from guestsim.daemon.parts import look_for_suspend, resume_guest
+from guestsim.daemon.parts import resume_guest, stands_still
 from guestsim.trace import MEANING, NOBODY, End, Kind, Op, Outcome, Site, asks
 from guestsim.xenstore import (
     Connection,
@@ -182,8 +182,8 @@ class Others:
         """
         ready = self.ready(standing, server)
         if ready != self.ready(standing, server, suspended=False):
-            word = yield look_for_suspend(Site(stage="hypervisor"))
-            ready = self.ready(standing, server, suspended=bool(word & 2))
+            still = yield from stands_still(Site(stage="hypervisor"))
+            ready = self.ready(standing, server, suspended=still)
         if not ready:
             return None
         who: tuple[int | None, ...] = (None, *ready) if may_be_nobody else ready
@@ -256,7 +256,7 @@ class Others:
             yield _ends(other, step, Outcome.CRASHED, wrong)
         if message.type == XsdSockmsgType.XS_TRANSACTION_START and step.error is None:
             transaction = int(reply.payload.rstrip(b"\0"))
-        if step.act is Act.RESUME:
+        if step.act is Act.RESUME and (yield from stands_still(site)):
             yield resume_guest(site)
         if step.act is Act.RESTORE:
             server = reset(server, self._domid, restart_ids=True)

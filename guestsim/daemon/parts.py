@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+
 from guestsim.abi.xs_wire import Interface
 from guestsim.trace import End, Flag, Kind, Op, Outcome, Sample, Site
 from guestsim.trace.shared import field, pending_place, server_pending_place, suspended_place
@@ -10,11 +12,11 @@ __all__ = [
     "U32",
     "halt",
     "load",
-    "look_for_suspend",
     "notify",
     "poll_event",
     "refused_indices",
     "resume_guest",
+    "stands_still",
     "store",
     "wait_event",
 ]
@@ -53,10 +55,11 @@ def resume_guest(site: Site) -> Op:
     return Op(Kind.STORE, address, size, bits, site)
 
 
-def look_for_suspend(site: Site) -> Op:
-    """Whether the guest stands still is this word's bits 1."""
-    address, size, _ = suspended_place(still=True)
-    return Op(Kind.LOAD, address, size, site=site)
+def stands_still(site: Site) -> Generator[Op, int, bool]:
+    """Whether the guest has suspended itself."""
+    address, size, bits = suspended_place(still=True)
+    word = yield Op(Kind.LOAD, address, size, site=site)
+    return bool(word & bits)
 
 
 def poll_event(site: Site) -> Op:

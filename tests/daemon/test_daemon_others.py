@@ -247,3 +247,13 @@ def test_a_neighbour_loses_its_connection_when_the_daemon_dies() -> None:
     assert first.end.message == words
     for other in (Other("tool", 0, (write(b"new"),)), Other("neighbour", 2, ())):
         assert ops_after(Died(HALT), other) == [HALT]
+
+
+@pytest.mark.parametrize(("still", "resumed"), [(0, False), (2, True)])
+def test_only_a_guest_that_stands_still_is_resumed(still: int, resumed: bool) -> None:
+    """One that runs would not notice, and must not find it when it suspends itself later."""
+    message = Message(XsdSockmsgType.XS_RESUME, payload=b"1\0")
+    world = World(Other("toolstack", 0, (Ask(message, "resume", act=Act.RESUME),)))
+    world.loaded = still
+    world.wake()
+    assert (world.ops[-1].kind is Kind.STORE) is resumed

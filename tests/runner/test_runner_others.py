@@ -53,8 +53,11 @@ def test_a_suspended_guest_sleeps_until_it_is_resumed(
     tmp_path: Path, model: str, wakes: str
 ) -> None:
     requests = ("write data/x=1", "suspend", "read data/x=1")
-    toolstack = 'name = "toolstack"\nwhen = { path = "data/x", is = "1" }\ndo = ["resume"]'
+    toolstack = 'name = "toolstack"\nwhen = { suspended = true }\ndo = ["resume"]'
     assert found(scenario(tmp_path, requests, toolstack, model=model, wakes=wakes)) == {CONNECTED}
+    # Who resumes it before it stands still has done nothing.
+    early = toolstack.replace("suspended = true", 'path = "data/x", is = "1"')
+    assert found(scenario(tmp_path, requests, early, model=model, wakes=wakes)) == {CONNECTED, HUNG}
     assert found(scenario(tmp_path, requests, model=model, wakes=wakes)) == {HUNG}
 
 
