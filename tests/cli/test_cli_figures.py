@@ -39,7 +39,7 @@ def test_all_four_at_once_and_the_timeline_as_ever(tmp_path: Path) -> None:
     json.loads(found["perfetto"])
     root = ElementTree.fromstring(found["svg"])  # noqa: S314
     assert "hvmloader wipes the ring" in (root[0].text or "")
-    assert "xenbus.c:31 xenbus_setup" in found["svg"], "sites have names"
+    assert "xenbus.c:36 xenbus_ready" in found["svg"], "sites have names"
 
 
 @pytest.mark.parametrize("variant", ["legacy", "every-tso"])
