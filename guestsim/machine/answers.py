@@ -43,12 +43,13 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from guestsim.abi.xs_wire import Interface, XsdSockmsgType
-from guestsim.machine.messages import Half, Message, belongs, eat, message_of
+from guestsim.machine.learnt import Note, learn
+from guestsim.machine.messages import Half, Message, Said, Stray, belongs, eat, message_of
 from guestsim.machine.ring_bytes import NONE, Held, back_from, cut, put
 from guestsim.trace.ops import Flag, Kind, Op
 from guestsim.trace.wire import HEADER_SIZE, RING_SIZE
 
-__all__ = ["BEGIN", "Answers", "Message", "Stray", "Verdict", "follow", "verdict"]
+__all__ = ["BEGIN", "Answers", "Verdict", "follow", "verdict"]
 
 _RSP, _CONNECTION = int(Interface.RSP), int(Interface.CONNECTION)
 _REQ_CONS, _REQ_PROD = int(Interface.REQ_CONS), int(Interface.REQ_PROD)
@@ -56,22 +57,6 @@ _RSP_CONS, _RSP_PROD = int(Interface.RSP_CONS), int(Interface.RSP_PROD)
 _END = _CONNECTION + 4
 _WATCH, _WATCH_EVENT = int(XsdSockmsgType.XS_WATCH), int(XsdSockmsgType.XS_WATCH_EVENT)
 _EVERY_BIT = 0xFFFFFFFF
-
-
-class Stray(NamedTuple):
-    """A message that came while `request` was the oldest that waited, and belongs to none."""
-
-    message: Message
-    request: Message
-    went_on: bool = False
-    """Whether the guest began to send another request before the answer came."""
-
-    def __str__(self) -> str:
-        kind = self.message.type
-        named = kind in (XsdSockmsgType.XS_ERROR, XsdSockmsgType.XS_WATCH_EVENT)
-        message = self.message if named else self.message._replace(text=b"")
-        article = "the" if kind == XsdSockmsgType.XS_WATCH_EVENT else "the reply"
-        return f"{article} {message} for the answer to {self.request}"
 
 
 class _Index(NamedTuple):
@@ -108,6 +93,8 @@ class Answers(NamedTuple):
     stray: Stray | None
     wrong: Stray | None
     """One for which there is no way back: the ring was reset since."""
+    changes: tuple[Said, ...] | None = None
+    """What the stage has changed in the store. None where nobody asks what it learns."""
 
     @property
     def in_parts(self) -> bool:
@@ -129,10 +116,13 @@ class Verdict(NamedTuple):
     """Requests whose answers the guest never took."""
 
 
-def follow(answers: Answers, heard: tuple[Op, int] | None, ops: Sequence[Op]) -> Answers:
+def follow(
+    answers: Answers, heard: tuple[Op, int] | None, ops: Sequence[Op], note: Note | None = None
+) -> Answers:
     """Go on by what a burst brought: the op that was answered before it and its value, and the
-    ops that need no answer. The same object where there was nothing to follow."""
-    going = _Going(answers) if answers.in_parts else None
+    ops that need no answer. The same object where there was nothing to follow. `note` gets what
+    the stage learns."""
+    going = _Going(answers, note) if answers.in_parts else None
     if heard is not None:
         op, value = heard
         loads = op.kind is _LOAD or op.kind is _RMW
@@ -142,7 +132,7 @@ def follow(answers: Answers, heard: tuple[Op, int] | None, ops: Sequence[Op]) ->
                 data = value.to_bytes(op.size, "little")
                 loaded = put(answers.loaded, op.address - _RSP, data)
                 return Answers._make((*answers[:3], loaded, *answers[4:]))
-            going = going or _Going(answers)
+            going = going or _Going(answers, note)
             going.load(op.address, op.size, value)
             if op.kind is _RMW and ops and ops[0].flags & Flag.LOCKED:
                 going.swap(ops[0], value)
@@ -162,13 +152,13 @@ def follow(answers: Answers, heard: tuple[Op, int] | None, ops: Sequence[Op]) ->
         elif address <= _RSP - size and (going is None or not going.in_parts):
             if address != start + len(run):
                 if run:
-                    going = going or _Going(answers)
+                    going = going or _Going(answers, note)
                     going.stored = put(going.stored, start, bytes(run))
                     run.clear()
                 start = address
             run += op.value.to_bytes(size, "little")
         else:
-            going = going or _Going(answers)
+            going = going or _Going(answers, note)
             if run:
                 going.stored = put(going.stored, start, bytes(run))
                 run.clear()
@@ -210,18 +200,19 @@ _SERVERS = frozenset({_REQ_CONS, _RSP_PROD, int(Interface.SERVER_FEATURES), _CON
 class _Going:
     """`Answers` while it is being changed."""
 
-    def __init__(self, answers: Answers) -> None:
+    def __init__(self, answers: Answers, note: Note | None = None) -> None:
         (
             self.prod, self.cons, self.stored, self.loaded, self.asking, self.hearing,
-            waiting, self.watches, self.stray, self.wrong,
+            waiting, self.watches, self.stray, self.wrong, self.changes,
         ) = answers  # fmt: skip
+        self.note, self.whole = note, self.changes is not None
         self.waiting = list(waiting)
         self.in_parts = answers.in_parts
 
     def answers(self) -> Answers:
         return Answers(
             self.prod, self.cons, self.stored, self.loaded, self.asking, self.hearing,
-            tuple(self.waiting), self.watches, self.stray, self.wrong,
+            tuple(self.waiting), self.watches, self.stray, self.wrong, self.changes,
         )  # fmt: skip
 
     # -- accesses -------------------------------------------------------------------------------
@@ -329,7 +320,7 @@ class _Going:
             self._begin_again()
         elif count:
             data, there, self.loaded = cut(self.loaded, (to - count) % RING_SIZE, count)
-            self.hearing, messages = eat(self.hearing, data, there)
+            self.hearing, messages = eat(self.hearing, data, there, whole=self.whole)
             for message in messages:
                 self._hear(message)
 
@@ -339,7 +330,7 @@ class _Going:
         whole = not self.asking.head
         if whole and not self.waiting:
             self.hearing = Half()  # the rest of what was left over, and is dropped
-        self.asking, messages = eat(self.asking, data, known)
+        self.asking, messages = eat(self.asking, data, known, whole=self.whole)
         begun = len(messages) + bool(self.asking.head) - (not whole)
         if begun > 0 and self.stray is not None:
             self.stray = self.stray._replace(went_on=True)
@@ -347,16 +338,19 @@ class _Going:
             self.waiting.append(message)
             self.watches = self.watches or message.type == _WATCH
 
-    def _hear(self, message: Message) -> None:
+    def _hear(self, message: Message, *, whole: bool = True) -> None:
         waiting = self.waiting
         for place, request in enumerate(waiting):
             if belongs(message, request):
+                if self.changes is not None:
+                    note = self.note if whole else None
+                    self.changes = learn(self.changes, waiting[: place + 1], message, note)
                 del waiting[place]
                 break
         else:
             event = message.type == _WATCH_EVENT
             if waiting and self.stray is None and not (event and self.watches):
-                self.stray = Stray(message, waiting[0])
+                self.stray = Stray(message, waiting[0], before=self.changes or ())
             return
         last = place == len(waiting)
         if not waiting or (last and self.stray is not None and not self.stray.went_on):
@@ -365,7 +359,7 @@ class _Going:
     def hear_half(self) -> None:
         """No more comes: a header is enough to say whose message it was."""
         if len(self.hearing.head) >= HEADER_SIZE:
-            self._hear(message_of(self.hearing.head))
+            self._hear(message_of(self.hearing.head, whole=self.whole), whole=False)
             self.hearing = Half()
 
     def taken(self) -> Stray | None:

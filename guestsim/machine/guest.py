@@ -13,12 +13,13 @@ from collections.abc import Callable, Hashable, Sequence
 from guestsim.errors import InternalError
 from guestsim.machine import boot, hypervisor
 from guestsim.machine.allowance import DEFAULT_BUDGET, STOP
-from guestsim.machine.answers import BEGIN, Answers, follow
+from guestsim.machine.answers import BEGIN, Answers, follow, verdict
 from guestsim.machine.boot import Stage
 from guestsim.machine.bus import Stop, StopKind
 from guestsim.machine.cpu import EIP
 from guestsim.machine.ends import end_of_shutdown, judged
 from guestsim.machine.handovers import Handovers
+from guestsim.machine.learnt import Lesson, lesson
 from guestsim.machine.machine import Machine, Request
 from guestsim.machine.notices import Notice
 from guestsim.machine.points import Point, State
@@ -37,7 +38,8 @@ class Guest:
     Going on from the latest point costs one resumption of the CPU. To go back to an earlier point,
     its state is restored where the guest keeps states (`keep_states`: a search does); otherwise
     the guest runs anew, with the answers that led there. The machine's state, and what is under way
-    between the last stage and its daemon, make a point's key.
+    between the last stage and its daemon (where `handovers` are wanted: any stage), make a point's
+    key.
     """
 
     name = "guest"
@@ -58,8 +60,9 @@ class Guest:
         self.machine = Machine(chain, port, profile, budget)
         self.keep_states = False
         """Whether points come with the state that they stand for."""
-        self.handovers = Handovers()
-        """The RAM that stages have handed over, in all executions since somebody cleared this."""
+        self.handovers: Handovers | None = None
+        """Where somebody wants to know: what stages hand over, and learn before that. To be set
+        before anything runs."""
         self._latest: Point | None = None
         self._begin()
 
@@ -141,7 +144,7 @@ class Guest:
 
     def state(self) -> tuple[State, Answers | None]:
         """Everything of the guest that can change, as it stands now: its machine's, and what is
-        under way between the last stage and its daemon (None before that stage)."""
+        under way between the stage and its daemon (None where nobody follows that)."""
         return self.machine.state(clear=self.keep_states), self._followed
 
     def _stand_at(self, point: Point) -> None:
@@ -191,15 +194,33 @@ class Guest:
         self._end_stage()
         self._silent = self._heard_of()
         entry = self.machine.load_stage(self.machine.stage + 1)
-        if self._is_last_stage():
-            self._followed, self._heard = BEGIN, None
+        last = self._is_last_stage()
+        if last or self.handovers is not None:
+            self._followed = BEGIN if last else BEGIN._replace(changes=())
+            self._heard = None
             self._earlier = len(self.machine.log.ops)
         return entry
 
     def _hand_over(self) -> None:
+        if self.handovers is None:
+            return
+        self._follow()
+        if self._followed is not None and (wrong := verdict(self._followed).wrong) is not None:
+            self._learn(lesson(wrong.before, wrong.request, wrong.message))
         images = [stage.image for stage in self.chain[: self.machine.stage + 1]]
         dead = (segment for image in images for segment in image.segments)
-        self.handovers.take(images[-1].name, self.machine.memory, dead)
+        self.handovers.take(self._stage_name(), self.machine.memory, dead)
+
+    def _learn(self, learnt: Lesson) -> None:
+        if self.handovers is not None:
+            self.handovers.learn(self._stage_name(), learnt)
+
+    def _stage_name(self) -> str:
+        """Of the present stage, as no other is called."""
+        names = [stage.image.name for stage in self.chain]
+        number = self.machine.stage
+        name = names[number]
+        return name if names.count(name) == 1 else f"{name} (stage {number + 1})"
 
     def _is_last_stage(self) -> bool:
         return self.machine.stage + 1 == len(self.chain)
@@ -265,7 +286,8 @@ class Guest:
 
     def _burst(self, last: Op, pc: int, stop: Stop | None = None) -> Burst:
         machine = self.machine
-        last = self._follow(last)
+        self._follow()
+        last = self._as_judged(last)
         halted = last.kind is Kind.HALT
         if halted:
             self._end_stage()
@@ -287,16 +309,19 @@ class Guest:
         )
         return Burst(ops, None if halted else self._latest)
 
-    def _follow(self, last: Op) -> Op:
-        """Follow the last stage's requests and their answers; an end is judged by them."""
+    def _follow(self) -> None:
+        """Follow the stage's requests and their answers."""
         if self._followed is None:
-            return last
+            return
         ops = self.machine.log.ops
         if self._earlier:
             ops = ops[self._earlier :]
             self._earlier = 0
-        self._followed = follow(self._followed, self._heard, ops)
-        if last.end is None or last.end.outcome is not Outcome.CONNECTED:
+        self._followed = follow(self._followed, self._heard, ops, self._learn)
+
+    def _as_judged(self, last: Op) -> Op:
+        """An end is judged by the answers that the last stage took."""
+        if self._followed is None or last.end is None or last.end.outcome is not Outcome.CONNECTED:
             return last
         end = judged(last.end, self.chain[-1].image.name, self._followed)
         return Op(Kind.HALT, site=last.site, end=end)

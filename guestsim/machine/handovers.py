@@ -1,8 +1,9 @@
-"""The RAM that stages hand over: what it is, and how many different ones there were.
+"""What stages hand over, and what they have learnt by then: how many different ones there were.
 
 The segments of the stage and of those before it are left out: code, variables and stack are dead
 once a stage has jumped to the reset vector, and how its stack was used depends on who came first.
 What is left is what stages put elsewhere for those after them: tables, strings, a next one's code.
+What a stage keeps to itself, or prints, is nowhere in there: so its answers are compared as well.
 """
 
 from __future__ import annotations
@@ -11,9 +12,11 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from guestsim.machine.image import Segment
+from guestsim.machine.learnt import Lesson
 from guestsim.machine.memory import PAGE, Memory
+from guestsim.machine.messages import Said
 
-__all__ = ["Handover", "Handovers", "difference"]
+__all__ = ["Handover", "Handovers", "Place", "difference"]
 
 _ZERO = bytes(PAGE)
 
@@ -28,8 +31,17 @@ class Handover(NamedTuple):
     pages: Pages
 
 
+class Place(NamedTuple):
+    """Where in a stage's doing an answer came."""
+
+    stage: str
+    before: tuple[Said, ...]
+    request: Said
+
+
 _MOST = 2
-"""Different ones of a stage that are kept: enough to see that there is more than one."""
+"""Different ones of a stage, or of a place, that are kept: enough to see that there is more than
+one."""
 
 
 class Handovers:
@@ -38,6 +50,8 @@ class Handovers:
     def __init__(self) -> None:
         self.seen: list[Handover] = []
         """Two of each stage at most."""
+        self.learnt: dict[Place, list[Lesson]] = {}
+        """Two of each place at most."""
 
     def take(self, stage: str, memory: Memory, dead: Iterable[Segment]) -> None:
         """`stage` hands over now; of no concern is what lies in the segments `dead`."""
@@ -47,9 +61,12 @@ class Handovers:
         if now not in self.seen:
             self.seen.append(now)
 
-    def clear(self) -> None:
-        """Forget them all."""
-        self.seen = []
+    def learn(self, stage: str, lesson: Lesson) -> None:
+        """`stage` took an answer."""
+        place = Place(stage, lesson.before, lesson.request)
+        lessons = self.learnt.setdefault(place, [])
+        if len(lessons) < _MOST and lesson not in lessons:
+            lessons.append(lesson)
 
 
 def _left(memory: Memory, dead: Iterable[Segment]) -> Pages:

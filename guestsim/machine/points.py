@@ -50,5 +50,5 @@ class Point(NamedTuple):
     state: State | None
     """Enough to come back at once; None where the guest keeps no states."""
     followed: Answers | None
-    """What is under way between the last stage and its daemon; None before that stage."""
+    """What is under way between the stage and its daemon; None where nobody follows that."""
     console: tuple[bytes, bytes]

@@ -47,7 +47,7 @@ def judge(
         else f"in {search.executions} executions, which proves nothing"
     )
     failures, doubts = _outcomes(scenario, evidence, absent, every=every)
-    expected = scenario.expect.rules.judged
+    expected = scenario.judged
     more, unsure = _rules(expected, evidence, absent, every=every)
     failures += more
     doubts += unsure

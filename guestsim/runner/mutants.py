@@ -21,7 +21,7 @@ def refuse_what_is_no_mutant(scenarios: Sequence[Scenario]) -> None:
             for outcome, often in expect.outcomes.items()
             if outcome != Outcome.CONNECTED
         )
-        if not bad and Judgement.BROKEN not in expect.rules.judged.values():
+        if not bad and Judgement.BROKEN not in scenario.judged.values():
             raise InputError(
                 f"{scenario.name}: expect: a mutant names an outcome other than connected, or a "
                 "broken rule, by which it is caught"

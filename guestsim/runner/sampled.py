@@ -57,7 +57,7 @@ def check_by_samples(
         if progress is not None:
             progress(Report(number + 1, total, "", tuple(evidence.outcomes)))
     names = _RULES
-    if SAME_HANDOVER in scenario.expect.rules.judged:
+    if SAME_HANDOVER in scenario.judged:
         names = (*_RULES, SAME_HANDOVER)
         if sentence := wrong_handover(plain_left, setup):
             evidence.broken[SAME_HANDOVER] = sentence, None

@@ -44,7 +44,7 @@ def check_by_search(
     written where that is wanted.
     """
     started = time.perf_counter()
-    judged = scenario.expect.rules.judged
+    judged = scenario.judged
     plain = plain_handovers(scenario, setup, options)
     found = search(scenario, setup, options, judged, progress)
     certificate = found.certificate

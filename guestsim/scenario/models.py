@@ -302,9 +302,10 @@ class Search(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, rename="kebab"):
     """`[expect.rules]`: the rules of the ring, judged one by one."""
 
-    all: Annotated[Judgement | None, Meta(description="Every rule that is not named itself.")] = (
-        None
-    )
+    all: Annotated[
+        Judgement | None,
+        Meta(description="Every rule that is not named itself; with others, not same-handover."),
+    ] = None
     index_bound: Judgement | None = None
     index_owner: Judgement | None = None
     data_owner: Judgement | None = None
@@ -451,6 +452,15 @@ class Scenario(Sections, frozen=True, forbid_unknown_fields=True, kw_only=True):
     def name(self) -> str:
         """What reports call it: the path, or `path#variant`."""
         return str(self.path) if self.variant is None else f"{self.path}#{self.variant}"
+
+    @property
+    def judged(self) -> dict[str, Judgement]:
+        """What is expected of each rule that is judged, by the rule's name. Where others change the
+        store, what a stage learns may depend on when: `all` does not speak of `same-handover`."""
+        judged = self.expect.rules.judged
+        if self.others and self.expect.rules.same_handover is None:
+            judged.pop("same-handover", None)
+        return judged
 
     def image_path(self, stage: Stage) -> Path | None:
         """Where the image of `stage` is, None for a built-in. Nobody has looked if it exists."""

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 
 from guestsim.abi.xs_wire import Interface, XsdSockmsgType
 from guestsim.machine.answers import BEGIN, Answers, Verdict, follow, verdict
+from guestsim.machine.learnt import Lesson
 from guestsim.trace.ops import Flag, Kind, Op
 
 READ, WATCH, WRITE = (
@@ -55,13 +56,15 @@ class Play:
         self.memory = bytearray(b"\xa5" * 4096)
         struct.pack_into("<IIII", self.memory, SERVERS_CONS, req, req, rsp, rsp)
         self.answers: Answers = BEGIN
+        self.lessons: list[Lesson] = []
+        """What it has learnt, where that is followed."""
         self.heard: tuple[Op, int] | None = None
         self.ops: list[Op] = []
 
     # -- accesses
 
     def load(self, address: int, size: int, kind: Kind = Kind.LOAD) -> int:
-        self.answers = follow(self.answers, self.heard, self.ops)
+        self.answers = follow(self.answers, self.heard, self.ops, self.lessons.append)
         value = int.from_bytes(self.memory[address : address + size], "little")
         self.heard, self.ops = (Op(kind, address, size), value), []
         return value
@@ -137,7 +140,7 @@ class Play:
     # -- what came of it
 
     def now(self) -> Answers:
-        self.answers = follow(self.answers, self.heard, self.ops)
+        self.answers = follow(self.answers, self.heard, self.ops, self.lessons.append)
         self.heard, self.ops = None, []
         return self.answers
 

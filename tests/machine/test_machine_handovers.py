@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from guestsim.machine.handovers import Handovers, difference
+from guestsim.abi.xs_wire import XsdSockmsgType
+from guestsim.machine.handovers import Handovers, Place, difference
 from guestsim.machine.image import Segment
+from guestsim.machine.learnt import Lesson
 from guestsim.machine.memory import CHUNK, PAGE, Memory
+from guestsim.machine.messages import Said
 
 LOW = 2 * CHUNK
 OWN = Segment(PAGE + 100, b"", PAGE)
@@ -46,8 +49,24 @@ def test_two_of_each_stage_are_kept() -> None:
         handovers.take("kernel", memory, [])
     found = [(each.stage, each.pages[0][0]) for each in handovers.seen]
     assert found == [("firmware", 1), ("kernel", 1), ("firmware", 2), ("kernel", 2)]
-    handovers.clear()
-    assert handovers.seen == []
+
+
+def test_two_answers_of_each_place_are_kept() -> None:
+    handovers = Handovers()
+    request = Said(XsdSockmsgType.XS_READ, False, b"a\0")
+    lessons = [
+        Lesson((), request, Said(XsdSockmsgType.XS_READ, False, text))
+        for text in (b"1", b"1", b"2", b"3")
+    ]
+    for lesson in lessons:
+        handovers.learn("firmware", lesson)
+        handovers.learn("kernel", lesson)
+    handovers.learn("kernel", lessons[0]._replace(before=(request,)))
+    assert handovers.learnt == {
+        Place("firmware", (), request): [lessons[0], lessons[2]],
+        Place("kernel", (), request): [lessons[0], lessons[2]],
+        Place("kernel", (request,), request): [lessons[0]._replace(before=(request,))],
+    }
 
 
 def test_where_two_differ() -> None:

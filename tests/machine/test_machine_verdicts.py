@@ -10,6 +10,7 @@ from code86 import BASE, HAND_OVER, RING, SET_UP, elf, guest, load, poke, shutdo
 
 from guestsim.machine.answers import BEGIN
 from guestsim.machine.guest import Guest
+from guestsim.machine.handovers import Handovers
 from guestsim.runner import run_once, set_up
 from guestsim.scenario import load_one
 from guestsim.trace import Kind, Outcome, shared
@@ -104,6 +105,29 @@ def test_only_the_last_stage_is_followed(tmp_path: Path, first: bytes) -> None:
     machine = guest(tmp_path, first + HAND_OVER, END)
     end = run(machine, machine.start(), STRAY)
     assert (end.outcome, end.unanswered) == (Outcome.CONNECTED, ())
+
+
+@pytest.mark.parametrize("keep_states", [False, True])
+def test_where_somebody_asks_what_an_earlier_stage_learns_is_noted(
+    tmp_path: Path, keep_states: bool
+) -> None:
+    machine = guest(tmp_path, ask(b"k\0") + take(0, 16) + HAND_OVER, END)
+    machine.keep_states = keep_states
+    machine.handovers = Handovers()
+    stray = struct.pack("<IIII", 4, 1, 0, 0)
+    for rsp in (RIGHT, stray, RIGHT):
+        # As ever, only the last stage's answers say how it ends.
+        assert run(machine, machine.start(), rsp).outcome is Outcome.CONNECTED
+    ((place, lessons),) = machine.handovers.learnt.items()
+    assert (place.stage, place.request.text) == ("stage0", b"k\0")
+    assert [(each.answer.type, each.answer.text) for each in lessons] == [(2, b""), (4, b"")]
+
+
+def test_of_the_last_stage_nothing_is_noted(tmp_path: Path) -> None:
+    machine = guest(tmp_path, NAIVE)
+    machine.handovers = Handovers()
+    run(machine, machine.start(), RIGHT)
+    assert machine.handovers.learnt == {}
 
 
 def test_the_stage_begins_with_nothing_under_way(tmp_path: Path) -> None:

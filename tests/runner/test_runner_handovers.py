@@ -8,7 +8,7 @@ import pytest
 
 from guestsim.runner import check
 from guestsim.scenario import load_one
-from guestsim.trace.results import RuleFinding
+from guestsim.trace.results import Result, RuleFinding
 
 VALUE = "0123456789abcdef" * 20
 """320 bytes; with its header it crosses the end of the buffer from 1000 on."""
@@ -75,6 +75,70 @@ def test_a_value_that_depends_on_the_schedule_is_found(tmp_path: Path) -> None:
     assert not found.kept
     assert found.message is not None
     assert "partial-copy: what it hands over depends on the schedule: " in found.message
+
+
+WRITE = r"raw=\x0b\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x10\x00\x00\x00data/colour\x00blue"
+"""WRITE data/colour blue, for whose answer nobody waits."""
+OTHERS = """
+[[others]]
+name = "toolstack"
+do = ["write data/colour=blue"]
+"""
+
+
+def learning(folder: Path, first: str, *, more: str = "", rule: str = "same-handover") -> Result:
+    """What comes of it where a stage asks `first`, closes the ring, and the next reads a value."""
+    path = folder / "s.toml"
+    path.write_text(
+        f"""
+title = "a value is read"
+[boot]
+chain = [{{ image = "reconnect", requests = [{first}] }},
+         {{ image = "reconnect", requests = ["read data/colour"] }},
+         {{ image = "frontend", requests = [] }}]
+[store]
+"data/colour" = "red"
+[daemon]
+model = "oxenstored"
+{more}
+[expect]
+connected = "always"
+[expect.rules]
+{rule} = "kept"
+"""
+    )
+    return check(load_one(path))
+
+
+DIFFERS = 'what it learns depends on the schedule: READ data/colour was answered "red" or "blue"'
+
+
+READ_AT_ONCE = """
+[search]
+strategy = "script"
+script = [{ run = "guest", until = "send" }, { run = "daemon" }]
+"""
+
+
+@pytest.mark.parametrize("start", [0, 400])
+@pytest.mark.parametrize("more", ["", READ_AT_ONCE])
+def test_an_answer_that_depends_on_the_schedule_is_found(
+    tmp_path: Path, more: str, start: int
+) -> None:
+    more += f"[ring]\nreq_index = {start}\n"
+    found = learning(tmp_path, f"'{WRITE}'", more=more).rules["same-handover"]
+    assert found.message is not None
+    # Of two stages with one name, it is the second.
+    stage, _, said = found.message.partition(": ")
+    assert stage == "reconnect (stage 2)"
+    assert said in (DIFFERS, DIFFERS.replace('"red" or "blue"', '"blue" or "red"'))
+    assert learning(tmp_path, '"write data/colour=blue"', more=more).rules["same-handover"].kept
+
+
+def test_where_others_change_the_store_an_answer_may_depend_on_them(tmp_path: Path) -> None:
+    assert "same-handover" not in learning(tmp_path, "", more=OTHERS, rule="all").rules
+    found = learning(tmp_path, "", more=OTHERS).rules["same-handover"]
+    assert found.message == f"reconnect (stage 2): {DIFFERS}"
 
 
 def test_a_chain_of_one_stage_hands_nothing_over(tmp_path: Path) -> None:

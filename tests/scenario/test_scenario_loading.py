@@ -175,6 +175,20 @@ def test_all_rules_but_one() -> None:
     assert [name for name, judgement in judged.items() if judgement == "broken"] == ["signal"]
 
 
+OTHERS = '[[others]]\nname = "x"\ndo = ["read data/colour"]\n'
+
+
+def test_with_others_all_does_not_judge_what_stages_learn() -> None:
+    """Unless the file says so; and the other rules are judged as ever."""
+    every = LEAST + OTHERS + '[expect.rules]\nall = "kept"\n'
+    scenario = load_one(write(every))
+    assert list(scenario.judged) == [rule.name for rule in ALL]
+    named = load_one(write(every + 'same-handover = "kept"\n'))
+    assert list(named.judged) == [*scenario.judged, "same-handover"]
+    alone = load_one(write(LEAST + '[expect.rules]\nall = "kept"\n'))
+    assert list(alone.judged) == list(named.judged)
+
+
 def test_a_pair_is_beside_its_file() -> None:
     """The path of the other side is relative to the file, not to the working folder."""
     write(LEAST, "sub/fixed.toml")
