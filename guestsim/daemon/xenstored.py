@@ -31,7 +31,6 @@ their events, the quota of memory, and the write rate limit, which stop it in th
 from __future__ import annotations
 
 from collections.abc import Generator
-from enum import Enum
 from typing import NamedTuple
 
 import msgspec
@@ -48,7 +47,7 @@ from guestsim.abi.xs_wire import (
 from guestsim.daemon.actor import GeneratorActor
 from guestsim.daemon.config import DaemonConfig
 from guestsim.daemon.memcpy import copy_in, copy_out
-from guestsim.daemon.others import Act, Died, GivenUp, Others, Standing
+from guestsim.daemon.others import Act, Died, GivenUp, Others
 from guestsim.daemon.outgoing import queued, replies
 from guestsim.daemon.parts import (
     U32,
@@ -62,6 +61,7 @@ from guestsim.daemon.parts import (
 )
 from guestsim.daemon.waking import waking
 from guestsim.daemon.words import reply_note, request_note
+from guestsim.daemon.xenstored_state import Phase, State, Steps
 from guestsim.trace import Kind, Op, Sample, Site
 from guestsim.trace.daemons import Wakes
 from guestsim.xenstore import (
@@ -82,6 +82,7 @@ __all__ = [
     "Policy",
     "RingDaemon",
     "State",
+    "Steps",
     "make",
     "make_with",
 ]
@@ -91,46 +92,6 @@ DIALECT = Dialect(keeps_errno=True, dies_in_reset=True, asks_for_domains=True)
 what a ring of zeroes holds, is answered EACCES. An unknown tx_id is ENOENT."""
 
 _OUTSTANDING = 20
-
-
-class Phase(Enum):
-    """Where in the main loop the next turn begins."""
-
-    START = "start"
-    TOP = "top"
-    CLOSE = "close"
-    CAN_READ = "can read"
-    READ_HEADER = "read header"
-    READ_BODY = "read body"
-    CAN_WRITE = "can write"
-    WRITE_HEADER = "write header"
-    WRITE_BODY = "write body"
-    SETTLE = "settle"
-    POLL = "poll"
-    SLEEP = "sleep"
-    WOKEN = "woken"
-    ASKED = "asked"
-    """Woken by somebody who asks, and by nothing else."""
-    INTRODUCE = "introduce"
-
-
-class State(msgspec.Struct, frozen=True):
-    """The daemon at a checkpoint."""
-
-    phase: Phase
-    server: ServerState
-    received: bytes = b""
-    """What came of the request that is being read."""
-    out: tuple[bytes, ...] = ()
-    """Replies and events, encoded, that are not out yet; the first may be in part."""
-    sent: int = 0
-    """How much of the first is out."""
-    aside: tuple[Outgoing, ...] = ()
-    """What the requests caused for other connections: there are none unless somebody visits."""
-    others: Standing = Standing()
-    """How far those are who ask while the guest runs."""
-    released: bool = False
-    """The domain is: its ring and its channel are nobody's."""
 
 
 class Policy(NamedTuple):
@@ -145,8 +106,6 @@ class Policy(NamedTuple):
     """A close reaches the layers above the ring."""
     dialect: Dialect = DIALECT
 
-
-Steps = Generator[Op, int, State]
 
 _FILE = "xenstored_domain.c"
 _VERDICT = "gave the connection up"

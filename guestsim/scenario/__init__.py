@@ -1,5 +1,6 @@
 """Scenario files: TOML to typed models."""
 
+from guestsim.scenario.expectations import OUTCOMES, RULES, Expect, Frequency, Judgement, Rules
 from guestsim.scenario.grammar import Request, parse_request
 from guestsim.scenario.json_schema import schema
 from guestsim.scenario.linting import Finding as Lint
@@ -8,16 +9,10 @@ from guestsim.scenario.loading import find, load, load_one
 from guestsim.scenario.matrix import MAX_CASES
 from guestsim.scenario.models import (
     DEFAULT_STRATEGY,
-    OUTCOMES,
-    RULES,
     Boot,
     Daemon,
-    Expect,
     Feature,
-    Frequency,
-    Judgement,
     Ring,
-    Rules,
     Scenario,
     Search,
     Stage,

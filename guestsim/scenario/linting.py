@@ -15,9 +15,10 @@ from typing import Any, NamedTuple
 from guestsim.errors import InputError
 from guestsim.files import MIB, read_text
 from guestsim.scenario.expanding import scenarios_of
+from guestsim.scenario.expectations import Frequency
 from guestsim.scenario.loading import parse_toml
 from guestsim.scenario.matrix import MAX_CASES
-from guestsim.scenario.models import Frequency, Scenario, Strategy
+from guestsim.scenario.models import Scenario, Strategy
 from guestsim.scenario.positions import Position, Positions
 from guestsim.scenario.problem import Key, Problem, key_path
 from guestsim.trace.daemons import DaemonModel

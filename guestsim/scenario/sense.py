@@ -11,18 +11,15 @@ from collections import Counter
 from typing import Any, Final
 
 from guestsim.errors import InputError
+from guestsim.scenario.expectations import OUTCOMES, Expect, Frequency, Judgement
 from guestsim.scenario.grammar import (
     check_path,
     check_value,
 )
 from guestsim.scenario.models import (
-    OUTCOMES,
     Boot,
     Daemon,
-    Expect,
     Feature,
-    Frequency,
-    Judgement,
     Ring,
     Scenario,
     Search,

@@ -9,8 +9,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from guestsim.scenario.expectations import RULES
 from guestsim.scenario.grammar import VERBS
-from guestsim.scenario.models import RULES
 from guestsim.trace.events import KINDS, places
 
 GOOD: tuple[dict[str, Any], ...] = (

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from scenario_files import LEAST, write
 
-from guestsim.scenario import load, models, others, platform, schema
+from guestsim.scenario import expectations, load, models, others, platform, schema
 from guestsim.scenario.grammar import VERBS
 from guestsim.trace import daemons
 from guestsim.trace.events import KINDS, places
@@ -30,8 +30,8 @@ TABLES: dict[str, type[msgspec.Struct]] = {
     "others": others.Other,
     "search": models.Search,
     "Steps of script": models.Step,
-    "expect": models.Expect,
-    "Rules": models.Rules,
+    "expect": expectations.Expect,
+    "Rules": expectations.Rules,
     "variant": models.Variant,
 }
 
@@ -94,8 +94,8 @@ def test_every_default_is_true(heading: str) -> None:
                 ("search", models.Strategy),
                 ("search", MemoryModel),
                 ("search", models.StringOrder),
-                ("expect", models.Frequency),
-                ("Rules", models.Judgement),
+                ("expect", expectations.Frequency),
+                ("Rules", expectations.Judgement),
             )
         ),
     ],

@@ -14,7 +14,8 @@ from scenario_documents import documents
 
 import guestsim
 from guestsim.scenario import load, schema
-from guestsim.scenario.models import RULES, ScenarioFile
+from guestsim.scenario.expectations import RULES
+from guestsim.scenario.models import ScenarioFile
 from guestsim.scenario.problem import Problem
 from guestsim.scenario.shape import check_shape
 

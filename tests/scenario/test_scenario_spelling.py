@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from guestsim.scenario import models
+from guestsim.scenario import expectations, models
 from guestsim.scenario.grammar import VERBS
 from guestsim.scenario.problem import Problem
 from guestsim.scenario.shape import check_shape
@@ -28,8 +28,8 @@ TABLES: dict[str, type[msgspec.Struct]] = {
     "Daemon": models.Daemon,
     "Search": models.Search,
     "Step": models.Step,
-    "Expect": models.Expect,
-    "Rules": models.Rules,
+    "Expect": expectations.Expect,
+    "Rules": expectations.Rules,
     "Variant": models.Variant,
 }
 
@@ -41,8 +41,8 @@ CHOICES: tuple[type[enum.StrEnum], ...] = (
     models.Strategy,
     MemoryModel,
     models.StringOrder,
-    models.Frequency,
-    models.Judgement,
+    expectations.Frequency,
+    expectations.Judgement,
 )
 
 VOCABULARIES = {
