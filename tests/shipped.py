@@ -46,6 +46,8 @@ def _representatives(*, few: bool) -> Iterator[str]:
         key: object = (path, scenario.search.memory_model)
         if path.is_relative_to(SCENARIOS / "museum"):
             key = path.parent if few else path
+        elif few and path.is_relative_to(SCENARIOS / "real"):
+            key = (path.parent, scenario.search.memory_model)
         if not _is_long(scenario) and key not in seen:
             seen.add(key)
             yield name_of(scenario)
@@ -55,7 +57,8 @@ def some_in_ci(scenarios: Iterable[Scenario], *, few: bool = False) -> list[Para
     """All of them as parameters, those that represent no others marked heavy.
 
     Of each file, the first case under each memory model stays in CI. Of the museum, which grows
-    most, the first case of each file stays, with `few` of each folder.
+    most, the first case of each file stays. With `few`, a folder of the museum, or of the real
+    hvmloader, counts as one file.
     """
     chosen = set(_representatives(few=few))
     return [

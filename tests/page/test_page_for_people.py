@@ -14,7 +14,8 @@ from guestsim.page.lessons import load_lessons, to_play
 from guestsim.runner import Options
 from guestsim.runner.player import content_of
 
-WIDTHS = [(360, 740), (1024, 768), (1600, 1000)]
+WIDER = [(1024, 768), (1600, 1000)]
+WIDTHS = [(360, 740), *(pytest.param(size, marks=pytest.mark.heavy) for size in WIDER)]
 
 
 def a_lesson() -> str:

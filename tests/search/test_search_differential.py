@@ -11,7 +11,7 @@ from guestsim.search import ExplorerName, Search, witness_of
 from guestsim.trace import Outcome
 from guestsim.trace.memory_model import MemoryModel
 
-PROBLEMS = 8_000
+PROBLEMS = 5_000
 CHUNK = 500
 MANY = 200_000
 STATES = 1_000
