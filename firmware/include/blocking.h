@@ -19,11 +19,13 @@ INLINE void mask_all_events(void)
 INLINE void block_until_event(void)
 {
     struct shared_info *shared_info = shared_info_get();
-    volatile uint8_t *upcall = &shared_info->vcpu_info[0].evtchn_upcall_pending;
+    struct vcpu_info *vcpu = &shared_info->vcpu_info[0];
 
     while (!test_and_clear_bit(xenbus_event_channel, shared_info->evtchn_pending)) {
         sched_block();
-        *upcall = 0;
+        /* In this order, and both: Xen raises no upcall for a selector's bit that is still set. */
+        WRITE_ONCE_BYTE(vcpu->evtchn_upcall_pending, 0);
+        test_and_clear_bit(xenbus_event_channel / 32, &vcpu->evtchn_pending_sel);
     }
 }
 
