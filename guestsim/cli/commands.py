@@ -119,8 +119,8 @@ def check(
         typer.Option(
             "--json",
             metavar="FILE",
-            help="Write the results as JSON; to standard output for -, and the report to standard "
-            "error then.",
+            help="Write the results as JSON, and schedules into a folder beside FILE "
+            "(--witnesses); to standard output for -, and the report to standard error then.",
         ),
     ] = None,
     image: ImageOption = None,
@@ -129,8 +129,8 @@ def check(
         typer.Option(
             "--witnesses",
             metavar="FOLDER",
-            help="Write a schedule for each outcome and each broken rule. Default with --json: "
-            "a folder beside FILE.",
+            help="Write a schedule for each outcome and each broken rule. Default with --json "
+            "NAME.json: the folder NAME-witnesses beside it.",
         ),
     ] = None,
     jobs: JobsOption = None,

@@ -3,9 +3,10 @@
 The guest's own ops tell all of it. What it stores into `req` and publishes by `req_prod` are its
 requests; what it loads from `rsp` and gives back by `rsp_cons` are the messages that it took. A
 reply belongs to a request if it has its type, or is an ERROR, and has its req_id and tx_id
-(docs/misc/xenstore.txt). Only the last stage of a boot chain is followed: a value of `Answers`
-begins with it, is a part of the guest's state, and knows no history. So it grows and shrinks with
-what is under way, and states merge as they did without it.
+(docs/misc/xenstore.txt). The last stage of a boot chain is followed: a value of `Answers` begins
+with it, is a part of the guest's state, and knows no history. So it grows and shrinks with what is
+under way, and states merge as they did without it. The stages before it are followed where somebody
+asks what they learn (`guestsim.machine.learnt`), with whole payloads and what they have changed.
 
 **What is recognised.** A message is *stray* if it belongs to no request that waits while one does.
 A guest may drop a stray: if it next takes the reply to the last request that it had sent by then,

@@ -38,6 +38,16 @@ def test_json_may_be_standard_output(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["a.toml"]
 
 
+def test_files_are_written_where_somebody_asks_and_nowhere_else(tmp_path: Path) -> None:
+    scenarios(tmp_path, a=ONE)
+    assert guestsim("check", "a.toml", cwd=tmp_path).returncode == 0
+    assert os.listdir(tmp_path) == ["a.toml"]
+    assert guestsim("check", "a.toml", "--json", "x.json", cwd=tmp_path).returncode == 0
+    assert sorted(os.listdir(tmp_path)) == ["a.toml", "x-witnesses", "x.json"]
+    help_text = " ".join(guestsim("check", "--help", cwd=tmp_path).stdout.split())
+    assert "schedules into a folder beside FILE" in help_text
+
+
 def test_what_a_process_has_open_is_written_to(tmp_path: Path) -> None:
     scenarios(tmp_path, a=ONE)
     done = shell("guestsim check a.toml --json /dev/stdout > out.txt", tmp_path)

@@ -6,7 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from guestsim.runner import check
+from guestsim.abi.xs_wire import XsdSockmsgType
+from guestsim.machine.handovers import Handovers
+from guestsim.machine.learnt import Lesson
+from guestsim.machine.messages import Said
+from guestsim.runner import check, set_up
+from guestsim.runner.handovers import wrong_handover
 from guestsim.scenario import load_one
 from guestsim.trace.results import Result, RuleFinding
 
@@ -133,6 +138,21 @@ def test_an_answer_that_depends_on_the_schedule_is_found(
     assert stage == "reconnect (stage 2)"
     assert said in (DIFFERS, DIFFERS.replace('"red" or "blue"', '"blue" or "red"'))
     assert learning(tmp_path, '"write data/colour=blue"', more=more).rules["same-handover"].kept
+
+
+def test_an_answer_that_depends_on_where_the_ring_starts_is_found(tmp_path: Path) -> None:
+    learning(tmp_path, "")
+    setup = set_up(load_one(tmp_path / "s.toml"))
+    request = Said(XsdSockmsgType.XS_READ, False, b"data/colour\0")
+    plain, setup.guest.handovers = Handovers(), Handovers()
+    for handovers, value in ((plain, b"red"), (setup.guest.handovers, b"blue")):
+        answer = Said(XsdSockmsgType.XS_READ, False, value)
+        handovers.learn("firmware", Lesson((), request, answer))
+    assert wrong_handover(plain, setup) == (
+        "firmware: what it learns depends on where the ring starts: "
+        'READ data/colour was answered "red" or "blue"'
+    )
+    assert wrong_handover(setup.guest.handovers, setup) is None
 
 
 def test_where_others_change_the_store_an_answer_may_depend_on_them(tmp_path: Path) -> None:
