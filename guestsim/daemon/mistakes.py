@@ -81,11 +81,20 @@ class _ForgetsHalf(xenstored.RingDaemon):
         return replace(state, received=b"")
 
 
+class _DiesInReset(xenstored.RingDaemon):
+    """Xen e88031d1fe."""
+
+    def __init__(self, config: DaemonConfig, policy: xenstored.Policy) -> None:
+        dialect = replace(policy.dialect, dies_in_reset=True)
+        super().__init__(config, policy._replace(dialect=dialect))
+
+
 _XENSTORED: dict[Mistake | None, type[xenstored.RingDaemon]] = {
     Mistake.CLEARS_EARLY: _ToldTooEarly,
     Mistake.NEVER_CLOSES: _NeverLooks,
     Mistake.ONE_AT_A_TIME: _OneRequest,
     Mistake.FORGETS_HALF: _ForgetsHalf,
+    Mistake.DIES_IN_RESET: _DiesInReset,
 }
 
 

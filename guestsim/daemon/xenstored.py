@@ -20,8 +20,8 @@ may have it advertise bits. With `reconnection` among them it keeps what docs/mi
 promises. No real xenstored does that, so the way is ours: at the top of each pass it loads
 `connection`, and if it is not 0 it does what INTRODUCE does (`domain_conn_reset`).
 
-A request that it refuses while errno is 0 kills it, as does RESET_WATCHES with the id of an open
-transaction (docs/xenstore.md): it has read the request, and nothing follows.
+A request that it refuses while errno is 0 kills it (docs/xenstore.md): it has read the request, and
+nothing follows.
 
 While 20 replies wait, `domain_can_read` says no without a look at the ring
 (`quota_req_outstanding`). Not modelled: requests that count on because another domain has not taken
@@ -87,7 +87,7 @@ __all__ = [
     "make_with",
 ]
 
-DIALECT = Dialect(keeps_errno=True, dies_in_reset=True, asks_for_domains=True)
+DIALECT = Dialect(keeps_errno=True, asks_for_domains=True)
 """CONTROL is domain 0's alone (`XS_FLAG_PRIV` in `wire_funcs`): a CONTROL of length zero, which is
 what a ring of zeroes holds, is answered EACCES. An unknown tx_id is ENOENT."""
 

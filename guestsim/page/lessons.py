@@ -158,7 +158,7 @@ def _check(lesson: Lesson) -> None:
         raise Problem(("goal",), "names what to reach, or what is never reached: one of the two")
     check_line(lesson.task, ("task",))
     for index, step in enumerate(lesson.start):
-        check_step(step, None, None, ("start", index))
+        check_step(step, None, (), ("start", index))
     check_line(question.ask, ("question", "ask"))
     if len(question.answers) < 2:
         raise Problem(("question", "answers"), "a question has two answers at least")

@@ -245,12 +245,12 @@ def _check_search(scenario: Scenario) -> None:
 
 
 def check_step(
-    step: Step, stages: tuple[str, ...] | None, others: tuple[str, ...] | None, key: Key
+    step: Step, stages: tuple[str, ...] | None, others: tuple[str, ...], key: Key
 ) -> None:
     """Raise a Problem where a step of a script makes no sense. `stages`: those of the boot chain,
-    None where it is not known yet; `others`: who else there is, None where that is not known."""
-    movers = ("guest", "daemon", *(others or ()))
-    if step.run not in movers and others is not None:
+    None where it is not known yet; `others`: who else there is."""
+    movers = ("guest", "daemon", *others)
+    if step.run not in movers:
         raise Problem((*key, "run"), not_one_of(step.run, movers))
     if step.until is not None:
         _check_until(step.run, step.until, others, (*key, "until"))

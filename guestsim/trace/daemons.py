@@ -51,6 +51,9 @@ class Mistake(StrEnum):
     FORGETS_HALF = "forgets-half"
     """A live update drops what it has taken of a request that is not whole."""
 
+    DIES_IN_RESET = "dies-in-reset"
+    """RESET_WATCHES with the id of an open transaction fails an assertion: Xen before e88031d1fe."""
+
     OVER_READS = "over-reads"
     """It computes with indices that it has not checked, and reads beyond the ring."""
     UNCHECKED = "unchecked"
@@ -79,8 +82,8 @@ HEARS_BADLY = frozenset(
 
 MISTAKES = {
     DaemonModel.XENSTORED: HEARS_BADLY
-    | {Mistake.CLEARS_EARLY, Mistake.NEVER_CLOSES, Mistake.FORGETS_HALF},
-    DaemonModel.OXENSTORED: frozenset(Mistake),
+    | {Mistake.CLEARS_EARLY, Mistake.NEVER_CLOSES, Mistake.FORGETS_HALF, Mistake.DIES_IN_RESET},
+    DaemonModel.OXENSTORED: frozenset(Mistake) - {Mistake.DIES_IN_RESET},
     DaemonModel.RFC_V2: frozenset[Mistake](),
 }
 """Which mistakes a model can make."""

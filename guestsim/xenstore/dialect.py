@@ -96,8 +96,8 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     last, whoever met it; if there is none, the server dies. As is a SET_PERMS of a special name
     that is refused. C xenstored does so; `guestsim serve` does not, which is to go on."""
     dies_in_reset: bool = False
-    """RESET_WATCHES with the tx_id of an open transaction kills the server: C xenstored of 4.17
-    asserts that none is at work (`conn_delete_all_transactions`)."""
+    """RESET_WATCHES with the tx_id of an open transaction kills the server: C xenstored asserted
+    that none is at work (`conn_delete_all_transactions`) before e88031d1fe."""
     asks_for_domains: bool = False
     """An entry of SET_PERMS for a domain that is not there grants nothing, and as the first one it
     is ENOENT, before all else. C xenstored asks the hypervisor, which `guestsim serve` cannot."""

@@ -258,3 +258,25 @@ def test_negative_length(length: int, dies: bool) -> None:
     guest.notify()
     made.run()
     assert made.halted is dies
+
+
+def test_dies_in_reset() -> None:
+    made, guest = link(Mistake.DIES_IN_RESET, "xenstored")
+    (started,) = guest.ask(START.type, START.payload)
+    number = int(started.payload[:-1])
+    assert guest.ask(T.XS_RESET_WATCHES, b"\0", tx_id=number + 1)[0].payload == b"ENOENT\0"
+    assert guest.ask(T.XS_RESET_WATCHES, b"\0")[0].payload == b"OK\0"
+    (started,) = guest.ask(START.type, START.payload)
+    guest.ask(T.XS_RESET_WATCHES, b"\0", tx_id=int(started.payload[:-1]))
+    assert made.halted
+    assert made.op.end is not None
+    assert "xenstored died" in made.op.end.message
+
+
+def test_today_the_transaction_is_let_go_of() -> None:
+    made, guest = link(None, "xenstored")
+    (started,) = guest.ask(START.type, START.payload)
+    number = int(started.payload[:-1])
+    assert guest.ask(T.XS_RESET_WATCHES, b"\0", tx_id=number)[0].payload == b"OK\0"
+    assert guest.ask(T.XS_READ, b"/tool\0", tx_id=number)[0].payload == b"ENOENT\0"
+    assert not made.halted

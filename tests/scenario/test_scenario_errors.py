@@ -222,8 +222,8 @@ def device(line: str) -> str:
         (LEAST + '[daemon]\nmodel = "oxenstored"\nmistake = "nosignal"',
          'daemon.mistake: "nosignal" is not one of clears-early, looks-late, no-signal, '
          'never-clears, never-closes, misses-notify, wakes-late, clears-events, one-at-a-time, '
-         'forgets-half, over-reads, unchecked, ignores-full, stops-at-wrap, old-opcode, '
-         'waits-for-body, negative-length; did you mean "no-signal"?'),
+         'forgets-half, dies-in-reset, over-reads, unchecked, ignores-full, stops-at-wrap, '
+         'old-opcode, waits-for-body, negative-length; did you mean "no-signal"?'),
         (LEAST + 'daemon.features = ["error", 3, 1]',
          "daemon.features[2]: 1 is the same bit as error"),
         # Scripts.

@@ -117,7 +117,7 @@ def test_flags_are_those_of_ops() -> None:
     # explorer.c has them as numbers.
     assert (Flag.SPURIOUS, Flag.CONSUME, Flag.POLL) == (2, 4, 16)
     assert [kind.name for kind in Kind] == [
-        *("LOAD", "STORE", "RMW", "FENCE", "SEND", "UNMASK", "WAIT", "HALT", "CHOOSE")
+        *("LOAD", "STORE", "RMW", "FENCE", "SEND", "UNMASK", "WAIT", "HALT", "CHOOSE", "ACT")
     ]
 
 

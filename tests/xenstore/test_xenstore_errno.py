@@ -106,8 +106,13 @@ OF_A_TOOL: list[Session] = [
     ],
     [(T.XS_SET_PERMS, b"@nope\0n0\0", 0, b"ENOENT\0")],
     [WATCHED, (T.XS_SET_PERMS, b"@nope\0n0\0", 0, None)],
-    # All watches and transactions are dropped; one must not be at work.
-    [STARTED, (T.XS_RESET_WATCHES, b"\0", 2, b"ENOENT\0"), (T.XS_RESET_WATCHES, b"\0", 1, None)],
+    # All watches and transactions are dropped, the one at work as well.
+    [
+        STARTED,
+        (T.XS_RESET_WATCHES, b"\0", 2, b"ENOENT\0"),
+        (T.XS_RESET_WATCHES, b"\0", 1, OK),
+        (T.XS_READ, b"/tool\0", 1, b"ENOENT\0"),
+    ],
     [STARTED, (T.XS_RESET_WATCHES, b"\0", 0, OK), (T.XS_READ, b"/tool\0", 1, b"ENOENT\0")],
 ]
 
