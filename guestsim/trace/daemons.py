@@ -52,7 +52,7 @@ class Mistake(StrEnum):
     """A live update drops what it has taken of a request that is not whole."""
 
     DIES_IN_RESET = "dies-in-reset"
-    """RESET_WATCHES with the id of an open transaction fails an assertion: Xen before e88031d1fe."""
+    """RESET_WATCHES with the id of an open transaction fails an assertion (Xen e88031d1fe)."""
 
     OVER_READS = "over-reads"
     """It computes with indices that it has not checked, and reads beyond the ring."""
