@@ -229,6 +229,7 @@ def test_version_and_schema() -> None:
     assert "properties" in guestsim("schema").stdout
 
 
+@pytest.mark.heavy
 def test_string_stores_in_any_order(tmp_path: Path) -> None:
     """The variant that shows them, and a schedule that needs another order than the guest's."""
     answer, witnesses = tmp_path / "a.json", tmp_path / "w"
@@ -269,7 +270,7 @@ def test_string_stores_in_any_order(tmp_path: Path) -> None:
     assert "hung was expected sometimes, but not found" in done.stdout
 
 
-@pytest.mark.parametrize("strategy", ["random", "pct"])
+@pytest.mark.parametrize("strategy", [pytest.param("random", marks=pytest.mark.heavy), "pct"])
 def test_samples_draw_the_order_of_string_stores(tmp_path: Path, strategy: str) -> None:
     path = scenario(
         tmp_path,

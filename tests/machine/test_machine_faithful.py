@@ -237,7 +237,9 @@ def lasts(start: int) -> ParameterSet:
     return pytest.param(start, marks=pytest.mark.heavy)
 
 
-@pytest.mark.parametrize("start", [lasts(0xF0000), 0xFFF00, lasts(0xFFFE0), 0x80000], ids=hex)
+@pytest.mark.parametrize(
+    "start", [lasts(0xF0000), 0xFFF00, lasts(0xFFFE0), lasts(0x80000)], ids=hex
+)
 def test_sliding_through_zeroes_is_no_hand_over(tmp_path: Path, start: int) -> None:
     slide = mov_ecx(start) + mov_eax(0x200000) + b"\xff\xe1"
     for chain in ((slide,), (slide, SET_UP + POWER_OFF)):
