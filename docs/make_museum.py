@@ -38,9 +38,9 @@ _OPENING = """\
 # The museum of real bugs
 
 Bugs of the xenstore ring that real programs had, or have. Each is a scenario of at least two sides:
-one in which it happens, and one in which it does not, both searched in every interleaving. None of
-the code is from these programs: where one is not there to be booted, a small image makes the same
-mistake.
+one in which it happens, and one in which it does not, both searched in every interleaving; but for
+two whose broken daemon never comes to rest, of which one execution is shown. None of the code is
+from these programs: where one is not there to be booted, a small image makes the same mistake.
 
 This page is made from the files, by `python docs/make_museum.py`. "Expected" is what
 `guestsim check` holds each side to; an outcome in brackets is one that may not occur.
