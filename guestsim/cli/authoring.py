@@ -1,13 +1,16 @@
-"""Commands for who writes scenarios: `lint` and `new`."""
+"""Commands for who writes scenarios and images: `lint`, `new` and `image`."""
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.table import Table
+from rich.text import Text
 
 from guestsim.cli.command import Command
 from guestsim.cli.commands import app
@@ -15,11 +18,12 @@ from guestsim.cli.ending import FAILED, OK, WRONG_INPUT
 from guestsim.cli.options import MaxCasesOption, PathsArgument
 from guestsim.errors import InputError
 from guestsim.files import check_writable, write_file
-from guestsim.runner import builtin_images
+from guestsim.report.console import make_console
+from guestsim.runner import builtin_images, describe_image
 from guestsim.scenario import MAX_CASES, TEMPLATE, Lint, find, lint_file, load
 from guestsim.trace.text import escaped
 
-__all__ = ["lint", "new"]
+__all__ = ["image", "lint", "new"]
 
 
 class Format(StrEnum):
@@ -87,3 +91,22 @@ def new(
         raise InputError(f"{escaped(str(path))}: its name cannot stand in a title")
     write_file(path, TEMPLATE.replace("NAME", path.stem).encode())
     print(f"{escaped(str(path))}: now change it, and: guestsim check {escaped(str(path))}")
+
+
+@app.command(cls=Command, short_help="Say what an ELF file is as an image.")
+def image(
+    path: Annotated[Path, typer.Argument(metavar="FILE", hidden=True, help="An ELF file.")],
+) -> None:
+    """Say what an ELF file is as an image, and what is wrong with it: status 2 if it is no use."""
+    found = describe_image(path)
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True, style="bold")
+    table.add_column()
+    for name, line in found.rows:
+        table.add_row(name, Text(line))
+    out = make_console(sys.stdout)
+    out.print(table)
+    for mark, lines in (("!", found.remarks), ("✗", found.wrong)):
+        for line in lines:
+            out.print(Text(f"{mark} {line}"), soft_wrap=True)
+    raise typer.Exit(WRONG_INPUT if found.wrong else OK)

@@ -16,12 +16,13 @@ from guestsim.abi.start_info import (
     XEN_HVM_START_MAGIC_VALUE,
 )
 from guestsim.errors import InputError
+from guestsim.files import MIB
 from guestsim.machine.hypervisor import PhysicalMemory
 from guestsim.machine.image import Image
 from guestsim.machine.memory import PAGE
 from guestsim.machine.profile import Profile
 
-__all__ = ["HVM_INFO_ADDRESS", "Stage", "check_fits", "load_stage"]
+__all__ = ["HVM_INFO_ADDRESS", "Stage", "check_fits", "load_stage", "memory_for"]
 
 HVM_INFO_ADDRESS = 0x9F800
 _BOOT_INFO_SIZE = 32 * PAGE
@@ -57,6 +58,11 @@ def check_fits(image: Image, ram_size: int) -> None:
             f"{image.path}: image {image.name!r} leaves no room for the start information in "
             f"{ram_size >> 20} MiB of memory"
         )
+
+
+def memory_for(image: Image) -> int:
+    """The least memory, in bytes, of a guest in which the image fits: whole MiB."""
+    return -(-(image.end + _BOOT_INFO_SIZE) // MIB) * MIB
 
 
 def load_stage(memory: PhysicalMemory, image: Image, command_line: str, profile: Profile) -> int:

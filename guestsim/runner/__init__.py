@@ -1,5 +1,6 @@
 """Composes scenarios, guests, daemons, rules and strategies: the one place that knows all parts."""
 
+from guestsim.machine.description import describe_image
 from guestsim.machine.images import builtin_images
 from guestsim.runner.check import check, check_all
 from guestsim.runner.control import Options, Report
@@ -15,6 +16,7 @@ __all__ = [
     "builtin_images",
     "check",
     "check_all",
+    "describe_image",
     "replay_once",
     "run_once",
     "save_schedule",

@@ -1,11 +1,11 @@
-"""`lint` and `new`."""
+"""`lint`, `new` and `image`."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
-from command_line import guestsim
+from command_line import ROOT, guestsim
 
 BAD = 'title = "x"\n[boot]\nchain = ["frontend"]\n[expect]\nhung = "nevr"\n'
 
@@ -66,3 +66,35 @@ def test_what_is_misspelt_is_told_with_its_place_and_the_right_word(
     done = guestsim("lint", ".", cwd=tmp_path)
     assert done.stdout == f"b.toml:{said}\n"
     assert done.returncode == (1 if "warning" in said else 2)
+
+
+def test_image_tells_what_an_image_is() -> None:
+    done = guestsim("image", ROOT / "guestsim" / "images" / "frontend.elf")
+    assert (done.returncode, done.stderr) == (0, "")
+    rows = dict(line.split("  ", 1) for line in done.stdout.splitlines())
+    assert rows["note"].strip() == "Xen 18 (PHYS32_ENTRY) = 0x100000"
+    assert rows["boots"].strip().startswith("by the PVH convention")
+
+
+def test_image_tells_all_that_is_wrong_and_status_2(tmp_path: Path) -> None:
+    content = bytearray((ROOT / "guestsim" / "images" / "frontend.elf").read_bytes())
+    content[16], content[18] = 3, 40  # ET_DYN, ARM
+    (tmp_path / "x.elf").write_bytes(content)
+    done = guestsim("image", "x.elf", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (2, "")
+    assert done.stdout.splitlines()[-2:] == [
+        "✗ for another machine (ARM), not x86",
+        "✗ not an executable but ET_DYN: link it at a fixed address",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "why"), [(None, "no such file"), (b"MZ", "not an ELF file"), (b"", "the file is")]
+)
+def test_what_is_no_elf_file_is_one_line(tmp_path: Path, content: bytes | None, why: str) -> None:
+    if content is not None:
+        (tmp_path / "x.elf").write_bytes(content)
+    done = guestsim("image", "x.elf", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"guestsim: x.elf: {why}")
+    assert done.stderr.count("\n") == 1
