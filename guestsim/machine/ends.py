@@ -24,7 +24,9 @@ def end_of_shutdown(reason: int, post: int, names: Sequence[str]) -> tuple[Outco
     if reason == Shutdown.SHUTDOWN_poweroff and not following:
         return Outcome.CONNECTED, f"{name} ended well"
     asked = f"{name} shut down with reason {reason}"
-    return Outcome.CRASHED, f"{asked} before {following[0]} ran" if following else asked
+    if following:
+        asked += f" before {following[0]} ran: all but the last end by a jump to F000:FFF0"
+    return Outcome.CRASHED, asked
 
 
 def judged(end: End, name: str, answers: Answers) -> End:

@@ -300,7 +300,10 @@ def test_a_hand_over_starts_the_next_stage_with_memory_kept(tmp_path: Path) -> N
 def test_powering_off_before_the_last_stage_is_a_crash(tmp_path: Path) -> None:
     outcome, message = end_of(guest(tmp_path, SET_UP + shutdown(0), HLT).start().ops)
     assert outcome is Outcome.CRASHED
-    assert message == "stage0 shut down with reason 0 before stage1 ran"
+    assert message == (
+        "stage0 shut down with reason 0 before stage1 ran: all but the last end by a jump to "
+        "F000:FFF0"
+    )
 
 
 def test_the_console_is_port_e9_and_console_io(tmp_path: Path) -> None:

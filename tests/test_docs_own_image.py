@@ -1,0 +1,133 @@
+"""docs/own-image.md: its client is built by its own command lines, and does what the page says."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PAGE = (ROOT / "docs" / "own-image.md").read_text()
+BLOCKS: list[tuple[str, str]] = re.findall(r"^```(\w+)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+(CLIENT, TIDY), (SCENARIO, CHAIN), (SHELL,), (PRINTED,) = (
+    [text for language, text in BLOCKS if language == wanted]
+    for wanted in ("c", "toml", "sh", "text")
+)
+FLAGS, *BUILDS = SHELL.splitlines()
+COMPILERS = {
+    name: next(line for line in BUILDS if line.startswith(name))
+    for name in ("gcc", "clang", "python -m ziglang")
+}
+
+
+def bash(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    command = command.replace("python ", f'"{sys.executable}" ', 1)
+    cache = str(folder / "cache")
+    return subprocess.run(
+        ["bash", "-c", f"{FLAGS}\n{command}"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        cwd=folder,
+        check=False,
+        env={**os.environ, "ZIG_LOCAL_CACHE_DIR": cache, "ZIG_GLOBAL_CACHE_DIR": cache},
+    )
+
+
+def build(
+    name: str, folder: Path, source: str = CLIENT, more: str = "-Wall -Wextra -Werror"
+) -> None:
+    """The page's scenario and its client, by the page's own command."""
+    if name == "python -m ziglang":
+        if importlib.util.find_spec("ziglang") is None:
+            pytest.skip("ziglang is not installed")
+    elif shutil.which(name) is None:
+        pytest.skip(f"{name} is not installed")
+    (folder / "client.toml").write_text(SCENARIO)
+    (folder / "client.c").write_text(source)
+    done = bash(COMPILERS[name].replace("$FLAGS", f"$FLAGS {more}"), folder)
+    assert done.returncode == 0, done.stderr
+
+
+def guestsim(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "guestsim", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=folder,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+
+
+def in_chain(old: str, new: str) -> str:
+    assert old in SCENARIO
+    return SCENARIO.replace(old, new)
+
+
+@pytest.mark.parametrize("compiler", COMPILERS)
+def test_the_client_is_connected_always(tmp_path: Path, compiler: str) -> None:
+    build(compiler, tmp_path)
+    told = guestsim(tmp_path, "image", "client.elf")
+    assert told.returncode == 0
+    assert "by the PVH convention" in told.stdout
+    assert "functions and lines" in told.stdout
+    assert "not known" not in told.stdout
+    assert not re.search("^[!✗]", told.stdout, re.MULTILINE)
+    done = guestsim(tmp_path, "check", "client.toml")
+    assert done.returncode == 0, done.stdout
+    assert "4 passed" in done.stdout
+
+
+@pytest.mark.parametrize("compiler", COMPILERS)
+def test_the_client_can_stand_before_another_stage(tmp_path: Path, compiler: str) -> None:
+    build(compiler, tmp_path, more="-DEARLIER")
+    chain = re.search("^chain = .*\n", SCENARIO, re.MULTILINE)
+    assert chain is not None
+    (tmp_path / "client.toml").write_text(in_chain(chain[0], CHAIN))
+    done = guestsim(tmp_path, "check", "client.toml")
+    assert done.returncode == 0, done.stdout
+
+
+def test_an_end_in_the_wrong_place_is_told_with_the_right_one(tmp_path: Path) -> None:
+    build("python -m ziglang", tmp_path)
+    (tmp_path / "client.toml").write_text(in_chain("}]", '}, "frontend"]'))
+    done = guestsim(tmp_path, "run", "client.toml")
+    assert "a jump to F000:FFF0" in " ".join(done.stdout.split())
+
+
+def test_a_wrong_reply_is_corrupted(tmp_path: Path) -> None:
+    build("python -m ziglang", tmp_path)
+    (tmp_path / "client.toml").write_text(in_chain("=seabios", "=ovmf"))
+    done = guestsim(tmp_path, "run", "client.toml", "--console")
+    assert "\ncorrupted: " in done.stdout
+    assert "a wrong reply" in done.stdout
+
+
+def test_what_not_to_do_is_told_with_its_line(tmp_path: Path) -> None:
+    end = "#ifdef EARLIER\n    clear_event();"
+    assert CLIENT.count(end) == 1
+    build("python -m ziglang", tmp_path, CLIENT.replace(end, TIDY + end))
+    done = guestsim(tmp_path, "run", "client.toml")
+    shown = " ".join(done.stdout.split())
+    for line in PRINTED.splitlines():
+        assert " ".join(line.split()) in shown, done.stdout
+    assert "index-owner" in done.stdout
+
+
+def test_ttext_leaves_the_note_elsewhere(tmp_path: Path) -> None:
+    build("gcc", tmp_path)
+    done = bash(COMPILERS["gcc"].replace("-Ttext-segment", "-Ttext"), tmp_path)
+    assert done.returncode == 0, done.stderr
+    told = guestsim(tmp_path, "image", "client.elf").stdout
+    assert "! its last segment is at 0x8048" in told
+    done = guestsim(tmp_path, "check", "client.toml")
+    assert done.returncode == 2
+    assert "outside the guest's 16 MiB" in " ".join(done.stdout.split())
