@@ -10,8 +10,10 @@ __all__ = ["EvtchnOp", "EvtchnStatus"]
 class EvtchnOp(IntEnum):
     """`EVTCHNOP_*`, the first argument of `event_channel_op`."""
 
+    EVTCHNOP_close = 3
     EVTCHNOP_send = 4
     EVTCHNOP_status = 5
+    EVTCHNOP_alloc_unbound = 6
     EVTCHNOP_unmask = 9
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-__all__ = ["E820Type", "MemoryOp", "XENMAPSPACE_shared_info"]
+__all__ = ["E820Type", "MemoryOp", "XENMAPSPACE_grant_table", "XENMAPSPACE_shared_info"]
 
 XENMAPSPACE_shared_info = 0
+XENMAPSPACE_grant_table = 1
 
 
 class MemoryOp(IntEnum):
@@ -16,6 +17,7 @@ class MemoryOp(IntEnum):
     XENMEM_populate_physmap = 6
     XENMEM_add_to_physmap = 7
     XENMEM_memory_map = 9
+    XENMEM_set_memory_map = 13
     XENMEM_get_vnumainfo = 26
 
 

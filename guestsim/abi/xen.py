@@ -52,5 +52,6 @@ class XenErrno(IntEnum):
     EFAULT = 14
     EBUSY = 16
     EINVAL = 22
+    ENOSPC = 28
     ENOSYS = 38
     EOPNOTSUPP = 95

@@ -17,7 +17,7 @@ from guestsim.abi.start_info import (
 )
 from guestsim.errors import InputError
 from guestsim.files import MIB
-from guestsim.machine.hypervisor import PhysicalMemory
+from guestsim.machine.calls import PhysicalMemory
 from guestsim.machine.image import Image
 from guestsim.machine.memory import PAGE
 from guestsim.machine.profile import Profile

@@ -11,11 +11,12 @@ import itertools
 from collections.abc import Callable, Hashable, Sequence
 
 from guestsim.errors import InternalError
-from guestsim.machine import boot, hypervisor
+from guestsim.machine import boot
 from guestsim.machine.allowance import DEFAULT_BUDGET, STOP
 from guestsim.machine.answers import BEGIN, Answers, follow, verdict
 from guestsim.machine.boot import Stage
 from guestsim.machine.bus import Stop, StopKind
+from guestsim.machine.calls import Shutdown
 from guestsim.machine.cpu import EIP
 from guestsim.machine.ends import end_of_shutdown, judged
 from guestsim.machine.handovers import Handovers
@@ -254,7 +255,7 @@ class Guest:
                     machine.allowance.trap(STOP)
                     op = machine.finish_call()
                     pc = machine.engine.get(EIP)
-                    if isinstance(op, hypervisor.Shutdown):
+                    if isinstance(op, Shutdown):
                         op = self._shutdown(op.reason)
                     if op is not None:
                         return self._burst(op, pc)

@@ -9,19 +9,28 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from guestsim.abi.cpuid import XEN_CPUID_FIRST_LEAF, XEN_CPUID_SIGNATURE
 from guestsim.abi.event_channel import EvtchnOp, EvtchnStatus
 from guestsim.abi.hvm_op import HvmOp, HvmParam
-from guestsim.abi.memory import E820Type, MemoryOp, XENMAPSPACE_shared_info
+from guestsim.abi.memory import MemoryOp, XENMAPSPACE_grant_table, XENMAPSPACE_shared_info
 from guestsim.abi.sched import SchedOp
 from guestsim.abi.sched import Shutdown as ShutdownReason
 from guestsim.abi.xen import CONSOLEIO_write, Hypercall, SharedInfo, VcpuInfo, XenErrno
+from guestsim.machine.calls import (
+    Answer,
+    Later,
+    Missing,
+    Ops,
+    PhysicalMemory,
+    Shutdown,
+)
 from guestsim.machine.memory import PAGE
+from guestsim.machine.memory_map import MemoryMap
 from guestsim.machine.printed import Printed
 from guestsim.machine.profile import Profile
+from guestsim.machine.pv import Paravirtual, PvState
 from guestsim.trace import shared
 from guestsim.trace.ops import Flag, Kind, Op
 
@@ -32,14 +41,8 @@ __all__ = [
     "MOST_PRINTED",
     "NO_PORT",
     "STORE_PFN",
-    "Answer",
     "Hypervisor",
     "HypervisorState",
-    "Later",
-    "Missing",
-    "Ops",
-    "PhysicalMemory",
-    "Shutdown",
     "hypercall_entry",
 ]
 
@@ -53,7 +56,6 @@ HYPERCALL_PORT = 0xE1
 """Our own: where the hypercall page's entries write their number. Unlike a load or a store, a port
 cannot go unseen (docs/unicorn.md)."""
 
-_MIB = 1 << 20
 MOST_PRINTED = 1 << 16
 """Bytes of one console_io: nobody prints so much at once."""
 _MOST_ORDER = 9
@@ -68,58 +70,15 @@ def hypercall_entry(number: int) -> bytes:
     return b"\xb8" + struct.pack("<I", number) + bytes((0xE7, HYPERCALL_PORT, 0xC3))
 
 
-class PhysicalMemory(Protocol):
-    """What a hypercall needs of the guest's memory."""
-
-    def read(self, address: int, size: int) -> bytes:
-        """Bytes at a physical address."""
-
-    def write(self, address: int, data: bytes) -> None:
-        """Change bytes at a physical address."""
-
-
-@dataclass(frozen=True)
-class Ops:
-    """A hypercall that is ops; it returns `result` once they are performed."""
-
-    ops: tuple[Op, ...]
-    result: int = 0
-
-
-@dataclass(frozen=True)
-class Shutdown:
-    """SCHEDOP_shutdown: the guest is gone."""
-
-    reason: int
-
-
-@dataclass(frozen=True)
-class Later:
-    """A hypercall that changes the memory map: done while the CPU stands still."""
-
-    kind: str
-    """"map shared_info", "unmap" (shared_info), or "refit": RAM came or went."""
-    gpfn: int = 0
-    result: int = 0
-    """Of "refit"."""
-
-
-@dataclass(frozen=True)
-class Missing:
-    """A call that we do not provide: ENOSYS, and worth a notice."""
-
-    what: str
-
-
-Answer = int | Ops | Shutdown | Later | Missing
-
-
 class HypervisorState(NamedTuple):
     """Everything that can change and that a guest can observe."""
 
     params: tuple[tuple[int, int], ...]
     populated: frozenset[int]
     shared_info_gpfn: int | None
+    memory_map: bytes | None
+    """What XENMEM_set_memory_map left; None before it."""
+    pv: PvState
 
 
 class Hypervisor:
@@ -139,27 +98,40 @@ class Hypervisor:
             HvmParam.HVM_PARAM_CONSOLE_EVTCHN: port + _CONSOLE_PORT_OFFSET,
         }
         self._populated: frozenset[int] = frozenset()
+        self.memory_map = MemoryMap(memory, profile.memory)
+        self._console_port = port + _CONSOLE_PORT_OFFSET
+        self._pv = Paravirtual(memory, frozenset({port, self._console_port} - {NO_PORT}))
         self.shared_info_gpfn: int | None = None
         self._state: HypervisorState | None = None
         self.console = Printed()
-        """What console_io wrote."""
+        """What console_io wrote, and what came through the console's ring."""
 
     def state(self) -> HypervisorState:
         """The present state; the same object while nothing changes."""
         known = self._state
-        if known is None or known.shared_info_gpfn != self.shared_info_gpfn:
+        if (
+            known is None
+            or known.shared_info_gpfn != self.shared_info_gpfn
+            or known.pv is not self._pv.state
+        ):
             known = self._state = HypervisorState(
-                tuple(sorted(self._params.items())), self._populated, self.shared_info_gpfn
+                tuple(sorted(self._params.items())),
+                self._populated,
+                self.shared_info_gpfn,
+                self.memory_map.replaced,
+                self._pv.state,
             )
         return known
 
     def restore(self, state: HypervisorState) -> None:
         """Back to a state that `state` gave."""
+        self._pv.state = state.pv
         if state is self._state and state.shared_info_gpfn == self.shared_info_gpfn:
             return
         self._state = state
         self._params = dict(state.params)
         self._populated = state.populated
+        self.memory_map.replaced = state.memory_map
         self.shared_info_gpfn = state.shared_info_gpfn
 
     @property
@@ -210,11 +182,14 @@ class Hypervisor:
     def _memory_op(self, command: int, argument: int, _: int) -> Answer:
         match command:
             case MemoryOp.XENMEM_memory_map:
-                return self._memory_map(argument)
+                return self.memory_map.tell(argument)
             case MemoryOp.XENMEM_add_to_physmap:
-                _, _, space, _, gpfn = self._words(argument, "<HHIII")
+                _, _, space, index, gpfn = self._words(argument, "<HHIII")
+                if space == XENMAPSPACE_grant_table and index == 0:
+                    return self._map_grant_frame(gpfn)
                 if space != XENMAPSPACE_shared_info:
-                    return Missing(f"XENMEM_add_to_physmap of space {space}")
+                    which = f"space {space}, index {index}" if index else f"space {space}"
+                    return Missing(f"XENMEM_add_to_physmap of {which}")
                 return Later("map shared_info", gpfn)
             case MemoryOp.XENMEM_populate_physmap:
                 return self._populate(argument)
@@ -226,6 +201,9 @@ class Hypervisor:
                 self._populated = self._populated.difference(*extents)
                 self._state = None
                 return Later("refit", result=len(extents))
+            case MemoryOp.XENMEM_set_memory_map:
+                self._state = None
+                return self.memory_map.replace(argument)
             case MemoryOp.XENMEM_get_vnumainfo:
                 return -XenErrno.EOPNOTSUPP  # this guest has no virtual NUMA
         return Missing(f"memory_op {command}")
@@ -251,16 +229,14 @@ class Hypervisor:
             return []
         return [range(pfn, pfn + (1 << order)) for pfn in self._words(start, f"<{count}I")]
 
-    def _memory_map(self, argument: int) -> int:
-        room, buffer = self._words(argument, "<II")
-        # As libxl's: the firmware itself adds what lies below 1 MiB and its own tables.
-        entries = ((_MIB, self._ram_size - _MIB, E820Type.RAM),)
-        if room < len(entries):
+    def _map_grant_frame(self, gpfn: int) -> Answer:
+        if gpfn >> 20 or gpfn in (STORE_PFN, self.shared_info_gpfn):
             return -XenErrno.EINVAL
-        packed = b"".join(struct.pack("<QQI", *entry) for entry in entries)
-        self._memory.write(buffer, packed)
-        self._memory.write(argument, struct.pack("<I", len(entries)))
-        return 0
+        if not self.is_ram(gpfn * PAGE):
+            self._populated |= {gpfn}
+            self._state = None
+        self._pv.place_grant_frame(gpfn)
+        return Later("refit", result=0)
 
     # -- the others -----------------------------------------------------------------------------
 
@@ -334,24 +310,29 @@ class Hypervisor:
                 port = self._words(argument, "<I")[0]
                 if port == self._port != NO_PORT:
                     return Ops((Op(Kind.SEND, *shared.server_pending_place()),))
-                return 0 if port == self._port + _CONSOLE_PORT_OFFSET else -XenErrno.EINVAL
+                if port == self._console_port:
+                    self.console.add(self._pv.take_output(CONSOLE_PFN * PAGE))
+                    return 0
+                closed = self._pv.status_of(port) is EvtchnStatus.EVTCHNSTAT_closed
+                return -XenErrno.EINVAL if closed else 0
             case EvtchnOp.EVTCHNOP_status:
                 _, _, port = self._words(argument, "<HHI")
-                bound = port != NO_PORT and port in (
-                    self._port,
-                    self._port + _CONSOLE_PORT_OFFSET,
-                )
-                status = (
-                    EvtchnStatus.EVTCHNSTAT_interdomain if bound else EvtchnStatus.EVTCHNSTAT_closed
-                )
+                status = self._pv.status_of(port)
                 self._memory.write(argument + 8, struct.pack("<I", status))
                 return 0
+            case EvtchnOp.EVTCHNOP_alloc_unbound:
+                return self._pv.allocate_port(argument)
+            case EvtchnOp.EVTCHNOP_close:
+                return self._pv.close_port(self._words(argument, "<I")[0])
             case EvtchnOp.EVTCHNOP_unmask:
                 port = self._words(argument, "<I")[0]
                 if port >= 1024:
                     return -XenErrno.EINVAL
                 return Ops((Op(Kind.UNMASK, *shared.pending_place(port)),))
         return Missing(f"event_channel_op {command}")
+
+    def _grant_table_op(self, command: int, argument: int, count: int) -> Answer:
+        return self._pv.grant_table_op(command, argument, count)
 
     def _hvm_op(self, command: int, argument: int, _: int) -> Answer:
         if command not in (HvmOp.HVMOP_get_param, HvmOp.HVMOP_set_param):
@@ -372,6 +353,7 @@ _HANDLERS: dict[int, Callable[[Hypervisor, int, int, int], Answer]] = {
     Hypercall.xen_version: Hypervisor._xen_version,
     Hypercall.console_io: Hypervisor._console_io,
     Hypercall.sched_op: Hypervisor._sched_op,
+    Hypercall.grant_table_op: Hypervisor._grant_table_op,
     Hypercall.event_channel_op: Hypervisor._event_channel_op,
     Hypercall.hvm_op: Hypervisor._hvm_op,
 }

@@ -69,6 +69,8 @@ class Image:
     stack: range = range(0)
     """Addresses of its stack, where they are known: what lies there below the stack pointer is
     dead."""
+    pvh: bool = False
+    """Whether it has the note of the PVH convention."""
 
     @property
     def end(self) -> int:
@@ -176,7 +178,7 @@ def _parse(name: str, path: Path, content: bytes) -> Image:
         for header in loaded_headers(elf)
     ]
     ordered = sorted(segments, key=lambda segment: segment.address)
-    entry, _ = entry_of(elf)
+    entry, noted = entry_of(elf)
     digest = hashlib.sha256(content).hexdigest()
     stack = stack_of(elf, entry, ordered)
-    return Image(name, path, digest, entry, tuple(ordered), content, stack)
+    return Image(name, path, digest, entry, tuple(ordered), content, stack, noted)

@@ -14,7 +14,7 @@ from unicorn import x86_const as x86
 
 from guestsim.abi.xen import Hypercall, XenErrno
 from guestsim.errors import InputError, InternalError, NoMemoryError
-from guestsim.machine import boot, hypervisor
+from guestsim.machine import boot, calls, hypervisor
 from guestsim.machine.allowance import OP, Allowance
 from guestsim.machine.boot import Stage
 from guestsim.machine.engine import Engine
@@ -74,7 +74,7 @@ class Machine:
         self._engines: dict[int, Engine] = {}
         self._ram_stores: dict[int, RamStores] = {}
         self._dead_stacks: dict[int, DeadStack] = {}
-        self._call: hypervisor.Ops | hypervisor.Shutdown | hypervisor.Later | None = None
+        self._call: calls.Ops | calls.Shutdown | calls.Later | None = None
         # The bus's calls that need nothing else: one call less for each of them.
         self.store, self.fence, self.tsc = self.log.store, self.log.fence, self.platform.tsc
 
@@ -129,6 +129,7 @@ class Machine:
     def _turn_to(self, number: int) -> None:
         self.stage = number
         self.engine = self._engines[number]
+        self._hypervisor.memory_map.pvh = self._chain[number].image.pvh
         self.log.turn_to(self.engine, self._chain[number].image.name)
 
     def listen(self, latest: State | None) -> None:
@@ -275,10 +276,10 @@ class Machine:
     def _hypercall(self, number: int) -> int:
         """Its result. Where the CPU stops for it, that of a wait: 0."""
         answer = self._answer(number)
-        if isinstance(answer, hypervisor.Missing):
+        if isinstance(answer, calls.Missing):
             self.notices.add(answer.what, "ENOSYS", self.caller())
             answer = -XenErrno.ENOSYS
-        if isinstance(answer, hypervisor.Ops):
+        if isinstance(answer, calls.Ops):
             if answer.ops[-1].kind is not Kind.WAIT:
                 self.allowance.trap(OP)
                 self.log.add(*self._called(answer.ops))
@@ -291,7 +292,7 @@ class Machine:
         self.engine.stop(Request.HYPERCALL)
         return 0
 
-    def _answer(self, number: int) -> hypervisor.Answer:
+    def _answer(self, number: int) -> calls.Answer:
         engine = self.engine
         arguments = (
             engine.get(x86.UC_X86_REG_EBX) & 0xFFFFFFFF,
@@ -304,7 +305,7 @@ class Machine:
             if number == Hypercall.vcpu_op:
                 answer = self.vcpus.operate(*arguments)
                 self._after_vcpus()
-                return hypervisor.Missing(f"vcpu_op {arguments[0]}") if answer is None else answer
+                return calls.Missing(f"vcpu_op {arguments[0]}") if answer is None else answer
             return self._hypervisor.hypercall(number, arguments)
         except NoMemoryError:
             if any(map(self.is_window, arguments[1:])):
@@ -313,17 +314,17 @@ class Machine:
                 raise self._refusal(f"{what} on a shared page") from None
             return -XenErrno.EFAULT
 
-    def finish_call(self) -> Op | hypervisor.Shutdown | None:
+    def finish_call(self) -> Op | calls.Shutdown | None:
         """A hypercall for which the CPU had to stop: the op that it waits for, that the guest is
         gone, or None where it can go on at once."""
         call, self._call = self._call, None
         match call:
-            case hypervisor.Shutdown():
+            case calls.Shutdown():
                 return call
-            case hypervisor.Later():
+            case calls.Later():
                 self.engine.set(x86.UC_X86_REG_EAX, self._change_map(call) & 0xFFFFFFFF)
                 return None
-            case hypervisor.Ops():
+            case calls.Ops():
                 *before, last = self._called(call.ops)
                 self.log.add(*before)
                 return last
@@ -338,7 +339,7 @@ class Machine:
             for op in ops
         ]
 
-    def _change_map(self, call: hypervisor.Later) -> int:
+    def _change_map(self, call: calls.Later) -> int:
         address = call.gpfn * PAGE
         if call.kind == "refit":
             self.engine.refit()

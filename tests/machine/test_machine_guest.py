@@ -239,7 +239,7 @@ def test_unknown_hypercalls_return_enosys_and_are_noted(tmp_path: Path) -> None:
     burst = machine.start()
     assert brief(burst.ops)[0] == ("STORE", "req_prod", -38 & 0xFFFFFFFF)
     assert [(notice.what, notice.answer) for notice in machine.notices] == [
-        ("hypercall 20", "ENOSYS")
+        ("grant_table_op 5", "ENOSYS")
     ]
 
 
