@@ -14,7 +14,15 @@ from dataclasses import dataclass, field
 
 from guestsim.trace import End, Event, Flag, Kind, Op, Outcome, Site
 from guestsim.trace.effects import apply, ready
-from guestsim.trace.shared import SHARED_SIZE, load, pending_place, server_pending_place, store
+from guestsim.trace.shared import (
+    SELECTOR,
+    SHARED_SIZE,
+    UPCALL_PENDING,
+    load,
+    pending_place,
+    server_pending_place,
+    store,
+)
 
 U32 = 0xFFFFFFFF
 REQ_CONS, REQ_PROD, RSP_CONS, RSP_PROD = 2048, 2052, 2056, 2060
@@ -236,6 +244,9 @@ class Guest(Side):
         else:
             yield from self.close()
         self.own.clear()
+        # Whoever comes next is to be told of what comes next.
+        for address, size in ((UPCALL_PENDING, 1), (SELECTOR, 4), self.mine[:2]):
+            yield self.store(address, 0, size)
 
     def close(self) -> Steps:
         # Not earlier: the server advertises before it answers, but maybe not before we start.
