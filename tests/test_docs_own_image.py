@@ -12,10 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from guestsim.scenario import BUILD, CLIENT, IMAGE_TEMPLATE
+
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "own-image.md").read_text()
 BLOCKS: list[tuple[str, str]] = re.findall(r"^```(\w+)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
-(CLIENT, TIDY), (SCENARIO, CHAIN), (SHELL,), (PRINTED,) = (
+(SHOWN, TIDY), (SCENARIO, CHAIN), (SHELL,), (PRINTED,) = (
     [text for language, text in BLOCKS if language == wanted]
     for wanted in ("c", "toml", "sh", "text")
 )
@@ -41,7 +43,7 @@ def bash(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 def build(
-    name: str, folder: Path, source: str = CLIENT, more: str = "-Wall -Wextra -Werror"
+    name: str, folder: Path, source: str = SHOWN, more: str = "-Wall -Wextra -Werror"
 ) -> None:
     """The page's scenario and its client, by the page's own command."""
     if name == "python -m ziglang":
@@ -70,6 +72,18 @@ def guestsim(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 def in_chain(old: str, new: str) -> str:
     assert old in SCENARIO
     return SCENARIO.replace(old, new)
+
+
+def test_new_image_writes_what_the_page_shows() -> None:
+    assert CLIENT == SHOWN
+    flags = FLAGS.removeprefix('FLAGS="').removesuffix('"')
+    page = COMPILERS["gcc"].replace("$FLAGS", flags).split()
+    assert sorted(page) == sorted(BUILD.format(elf="client.elf", source="client.c").split())
+    bare = [line for line in IMAGE_TEMPLATE.splitlines() if not line.startswith("#")]
+    shown = [line.replace("client", "NAME") for line in SCENARIO.splitlines()]
+    title = shown.index('title = "my own NAME reads a key"')
+    shown[title] = 'title = "NAME: my own client reads a key"'
+    assert bare == shown
 
 
 @pytest.mark.parametrize("compiler", COMPILERS)
@@ -113,8 +127,8 @@ def test_a_wrong_reply_is_corrupted(tmp_path: Path) -> None:
 
 def test_what_not_to_do_is_told_with_its_line(tmp_path: Path) -> None:
     end = "#ifdef EARLIER\n    clear_event();"
-    assert CLIENT.count(end) == 1
-    build("python -m ziglang", tmp_path, CLIENT.replace(end, TIDY + end))
+    assert SHOWN.count(end) == 1
+    build("python -m ziglang", tmp_path, SHOWN.replace(end, TIDY + end))
     done = guestsim(tmp_path, "run", "client.toml")
     shown = " ".join(done.stdout.split())
     for line in PRINTED.splitlines():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 import sys
 from collections import Counter
 from enum import StrEnum
@@ -20,7 +22,17 @@ from guestsim.errors import InputError
 from guestsim.files import check_writable, write_file
 from guestsim.report.console import make_console
 from guestsim.runner import builtin_images, describe_image
-from guestsim.scenario import MAX_CASES, TEMPLATE, Lint, find, lint_file, load
+from guestsim.scenario import (
+    BUILD,
+    CLIENT,
+    IMAGE_TEMPLATE,
+    MAX_CASES,
+    TEMPLATE,
+    Lint,
+    find,
+    lint_file,
+    load,
+)
 from guestsim.trace.text import escaped
 
 __all__ = ["image", "lint", "new"]
@@ -80,17 +92,42 @@ def _github(found: Lint) -> str:
 
 @app.command(cls=Command, short_help="Write a scenario with comments, to begin with.")
 def new(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="What the scenario is called.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", hidden=True, help="What the scenario is called.")
+    ],
+    with_image: Annotated[
+        bool,
+        typer.Option(
+            "--image",
+            help="Write NAME.c as well, a client of xenstore in C, which the scenario runs as "
+            "./NAME.elf.",
+        ),
+    ] = False,
 ) -> None:
-    """Write NAME.toml: a scenario with a comment for each table, to begin with."""
+    """Write NAME.toml: a scenario with a comment for each table, to begin with. What is there
+    already is left alone."""
     path = Path(name if name.endswith(".toml") else f"{name}.toml")
-    check_writable(path)
-    if path.exists():
-        raise InputError(f"{escaped(str(path))}: is there already")
+    texts = {path: IMAGE_TEMPLATE if with_image else TEMPLATE}
+    source = path.with_suffix(".c")
+    if with_image:
+        texts[source] = CLIENT
+    for each in texts:
+        check_writable(each)
+        if os.path.lexists(each):
+            raise InputError(f"{escaped(str(each))}: is there already")
     if not path.stem.isprintable() or '"' in path.stem or "\\" in path.stem:
         raise InputError(f"{escaped(str(path))}: its name cannot stand in a title")
-    write_file(path, TEMPLATE.replace("NAME", path.stem).encode())
-    print(f"{escaped(str(path))}: now change it, and: guestsim check {escaped(str(path))}")
+    for each, text in texts.items():
+        content = text.replace("NAME", path.stem) if each == path else text
+        write_file(each, content.encode())
+    check = f"guestsim check {escaped(str(path))}"
+    if not with_image:
+        print(f"{escaped(str(path))}: now change it, and: {check}")
+        return
+    elf, c = (shlex.quote(str(path.with_suffix(suffix))) for suffix in (".elf", ".c"))
+    print(f"{escaped(str(source))}, {escaped(str(path))}: now change them, and:")
+    print(escaped(BUILD.format(elf=elf, source=c)))
+    print(check)
 
 
 @app.command(cls=Command, short_help="Say what an ELF file is as an image.")

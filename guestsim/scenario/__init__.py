@@ -31,11 +31,14 @@ from guestsim.scenario.platform import (
 )
 from guestsim.scenario.shipped import shipped_scenarios
 from guestsim.scenario.story import story_of
-from guestsim.scenario.template import TEMPLATE
+from guestsim.scenario.template import BUILD, CLIENT, IMAGE_TEMPLATE, TEMPLATE
 from guestsim.scenario.usual import requests_of, toolstack_store
 
 __all__ = [
+    "BUILD",
+    "CLIENT",
     "DEFAULT_STRATEGY",
+    "IMAGE_TEMPLATE",
     "MAX_CASES",
     "OUTCOMES",
     "RULES",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -66,6 +68,36 @@ def test_what_is_misspelt_is_told_with_its_place_and_the_right_word(
     done = guestsim("lint", ".", cwd=tmp_path)
     assert done.stdout == f"b.toml:{said}\n"
     assert done.returncode == (1 if "warning" in said else 2)
+
+
+def test_new_image_writes_a_client_and_its_scenario(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    done = guestsim("new", "--image", "sub/my own", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    told, build, check = done.stdout.splitlines()
+    assert told.startswith("sub/my own.c, sub/my own.toml: ")
+    assert build.endswith(" -o 'sub/my own.elf' 'sub/my own.c'")
+    assert check == "guestsim check sub/my own.toml"
+    assert guestsim("lint", "sub", cwd=tmp_path).returncode == 0
+    if shutil.which("gcc") is None:
+        pytest.skip("gcc is not installed")
+    subprocess.run(["bash", "-c", build], cwd=tmp_path, check=True)
+    done = guestsim("check", "sub", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout
+    assert "4 passed" in done.stdout
+
+
+@pytest.mark.parametrize("there", ["mine.c", "mine.toml"])
+@pytest.mark.parametrize("dangling", [False, True])
+def test_new_image_leaves_alone_what_is_there(tmp_path: Path, there: str, dangling: bool) -> None:
+    if dangling:
+        (tmp_path / there).symlink_to("nowhere")
+    else:
+        (tmp_path / there).write_text("mine")
+    done = guestsim("new", "mine", "--image", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (2, f"guestsim: {there}: is there already\n")
+    assert [path.name for path in tmp_path.iterdir()] == [there]
+    assert dangling or (tmp_path / there).read_text() == "mine"
 
 
 def test_image_tells_what_an_image_is() -> None:

@@ -106,6 +106,7 @@ def test_the_largest_budget_is_one(tmp_path: Path, limit: str) -> None:
         ("run", "[OPTIONS] FILE", ["FILE ", "--seed N", "--width COLUMNS", "--outcome OUTCOME"]),
         ("replay", "[OPTIONS] FILE", ["FILE ", "*.schedule.json"]),
         ("serve", "[OPTIONS]", ["--socket PATH"]),
+        ("new", "[OPTIONS] NAME", ["NAME ", "--image", "NAME.c"]),
         ("image", "[OPTIONS] FILE", ["FILE ", "An ELF file"]),
         ("images", "[OPTIONS]", []),
         ("schema", "[OPTIONS]", []),
