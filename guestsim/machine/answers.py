@@ -96,6 +96,8 @@ class Answers(NamedTuple):
     """One for which there is no way back: the ring was reset since."""
     changes: tuple[Said, ...] | None = None
     """What the stage has changed in the store. None where nobody asks what it learns."""
+    sent: int | None = None
+    """How many requests it has sent. None where nobody counts."""
 
     @property
     def in_parts(self) -> bool:
@@ -204,7 +206,7 @@ class _Going:
     def __init__(self, answers: Answers, note: Note | None = None) -> None:
         (
             self.prod, self.cons, self.stored, self.loaded, self.asking, self.hearing,
-            waiting, self.watches, self.stray, self.wrong, self.changes,
+            waiting, self.watches, self.stray, self.wrong, self.changes, self.sent,
         ) = answers  # fmt: skip
         self.note, self.whole = note, self.changes is not None
         self.waiting = list(waiting)
@@ -213,7 +215,7 @@ class _Going:
     def answers(self) -> Answers:
         return Answers(
             self.prod, self.cons, self.stored, self.loaded, self.asking, self.hearing,
-            tuple(self.waiting), self.watches, self.stray, self.wrong, self.changes,
+            tuple(self.waiting), self.watches, self.stray, self.wrong, self.changes, self.sent,
         )  # fmt: skip
 
     # -- accesses -------------------------------------------------------------------------------
@@ -335,6 +337,7 @@ class _Going:
         begun = len(messages) + bool(self.asking.head) - (not whole)
         if begun > 0 and self.stray is not None:
             self.stray = self.stray._replace(went_on=True)
+        self.sent = None if self.sent is None else self.sent + len(messages)
         for message in messages:
             self.waiting.append(message)
             self.watches = self.watches or message.type == _WATCH

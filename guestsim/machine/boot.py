@@ -21,6 +21,7 @@ from guestsim.machine.calls import PhysicalMemory
 from guestsim.machine.image import Image
 from guestsim.machine.memory import PAGE
 from guestsim.machine.profile import Profile
+from guestsim.machine.stops import NEVER, StopAt
 
 __all__ = ["HVM_INFO_ADDRESS", "Stage", "check_fits", "load_stage", "memory_for"]
 
@@ -41,6 +42,8 @@ class Stage:
 
     image: Image
     command_line: str = ""
+    stop: StopAt = NEVER
+    """What ends it, besides a shutdown and a hand-over."""
 
 
 def check_fits(image: Image, ram_size: int) -> None:

@@ -25,8 +25,10 @@ from guestsim.machine.machine import Machine, Request
 from guestsim.machine.notices import Notice
 from guestsim.machine.points import Point, State
 from guestsim.machine.profile import Profile
+from guestsim.machine.stops import StopAt
 from guestsim.trace.actor import Burst
 from guestsim.trace.ops import End, Flag, Kind, Op, Outcome, Site
+from guestsim.trace.text import quoted
 
 __all__ = ["Guest", "Stage"]
 
@@ -103,7 +105,7 @@ class Guest:
         self._silent: tuple[int, int] | None = None  # ops and console as the stage found them
         self._followed: Answers | None = None
         self._heard: tuple[Op, int] | None = None  # what the burst began with
-        self._earlier = 0  # ops of this burst that are of the stage before
+        self._earlier = 0  # ops of this burst that are of the stage before, or followed
 
     # -- Actor ----------------------------------------------------------------------------------
 
@@ -196,8 +198,11 @@ class Guest:
         self._silent = self._heard_of()
         entry = self.machine.load_stage(self.machine.stage + 1)
         last = self._is_last_stage()
-        if last or self.handovers is not None:
-            self._followed = BEGIN if last else BEGIN._replace(changes=())
+        counts = bool(self._stop.requests)
+        self._followed = None
+        if last or counts or self.handovers is not None:
+            changes = None if last or self.handovers is None else ()
+            self._followed = BEGIN._replace(changes=changes, sent=0 if counts else None)
             self._heard = None
             self._earlier = len(self.machine.log.ops)
         return entry
@@ -223,6 +228,11 @@ class Guest:
         name = names[number]
         return name if names.count(name) == 1 else f"{name} (stage {number + 1})"
 
+    @property
+    def _stop(self) -> StopAt:
+        """What ends the present stage."""
+        return self.chain[self.machine.stage].stop
+
     def _is_last_stage(self) -> bool:
         return self.machine.stage + 1 == len(self.chain)
 
@@ -247,37 +257,59 @@ class Guest:
         while True:
             stop = machine.engine.run(pc, answers, alone=alone)
             answers, alone = (), False
+            over = None  # how the stage has ended well
             match stop.kind:
                 case StopKind.LOAD:
-                    atomic = machine.engine.instruction(stop.pc).is_atomic
-                    return self._burst(machine.log.load(stop, atomic=atomic), stop.pc, stop)
+                    over = self._asked_enough()
+                    if over is None:
+                        atomic = machine.engine.instruction(stop.pc).is_atomic
+                        return self._burst(machine.log.load(stop, atomic=atomic), stop.pc, stop)
                 case StopKind.REQUEST if stop.detail is Request.HYPERCALL:
                     machine.allowance.trap(STOP)
                     op = machine.finish_call()
                     pc = machine.engine.get(EIP)
                     if isinstance(op, Shutdown):
-                        op = self._shutdown(op.reason)
+                        return self._burst(self._shutdown(op.reason), pc)
                     if op is not None:
-                        return self._burst(op, pc)
+                        over = self._asked_enough()
+                        if over is None:
+                            return self._burst(op, pc)
                 case StopKind.REQUEST if stop.detail is Request.HYPERCALL_MSR:
                     machine.allowance.trap(STOP)
                     pc = machine.engine.get(EIP) + _WRMSR_SIZE
                 case StopKind.REQUEST if stop.detail is Request.TROUBLE:
                     return self._vcpu_trouble()
+                case StopKind.REQUEST if stop.detail is Request.PRINTED:
+                    over = f"printed {quoted(self._stop.console.decode())}"
                 case StopKind.REQUEST:
-                    if self._is_last_stage():
-                        return self._halt(Outcome.CONNECTED, "handed over at F000:FFF0", stop.pc)
-                    self._hand_over()
-                    pc = self._next_stage()
-                    self._listen()
+                    over = "handed over at F000:FFF0"
                 case StopKind.FAULT:
                     return self._halt(Outcome.CRASHED, str(stop.detail), stop.pc)
                 case StopKind.HLT:
-                    message = "executed HLT, and nothing can wake it"
-                    return self._halt(Outcome.HUNG, message, stop.pc)
+                    over = "executed HLT" if self._stop.hlt else self._asked_enough()
+                    if over is None:
+                        message = "executed HLT, and nothing can wake it"
+                        return self._halt(Outcome.HUNG, message, stop.pc)
                 case StopKind.SPENT:
                     message = f"{machine.allowance} without a load from a shared page"
                     return self._halt(Outcome.HUNG, message, stop.pc)
+            if over is not None:
+                if self._is_last_stage():
+                    return self._halt(Outcome.CONNECTED, over, stop.pc)
+                self._hand_over()
+                pc = self._next_stage()
+                self._listen()
+
+    def _asked_enough(self) -> str | None:
+        """How the stage has ended, where it had to send so many requests and has their answers."""
+        enough = self._stop.requests
+        if not enough:
+            return None
+        self._follow()
+        known = self._followed
+        if known is None or known.sent is None or known.sent < enough or known.waiting:
+            return None
+        return f"had the answers to {enough} request{'s' if enough > 1 else ''}"
 
     def _listen(self) -> None:
         if self.keep_states:
@@ -295,6 +327,7 @@ class Guest:
         self._silent = None
         machine.log.add(last)
         ops = machine.log.take()
+        self._earlier = 0
         state = machine.state(clear=True) if self.keep_states else None
         answers, alone = (stop.answers, stop.alone) if stop else ((), False)
         self._latest = Point(
@@ -314,11 +347,10 @@ class Guest:
         """Follow the stage's requests and their answers."""
         if self._followed is None:
             return
-        ops = self.machine.log.ops
-        if self._earlier:
-            ops = ops[self._earlier :]
-            self._earlier = 0
+        ops = self.machine.log.ops[self._earlier :] if self._earlier else self.machine.log.ops
+        self._earlier = len(self.machine.log.ops)
         self._followed = follow(self._followed, self._heard, ops, self._learn)
+        self._heard = None
 
     def _as_judged(self, last: Op) -> Op:
         """An end is judged by the answers that the last stage took."""

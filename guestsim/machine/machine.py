@@ -28,6 +28,7 @@ from guestsim.machine.points import State
 from guestsim.machine.profile import Profile
 from guestsim.machine.shared_info import SharedInfoPage
 from guestsim.machine.snapshots import Tracker
+from guestsim.machine.stops import Awaited
 from guestsim.machine.symbols import symbols_of
 from guestsim.machine.vcpus import APIC_ICR_HIGH, APIC_ICR_LOW, SecondaryVcpus
 from guestsim.trace.ops import Kind, Op, Site
@@ -45,6 +46,7 @@ class Request(Enum):
     HAND_OVER = "hand-over"
     HYPERCALL = "a hypercall that is not over"
     HYPERCALL_MSR = "a write of the hypercall page's MSR"
+    PRINTED = "the text that ends the stage"
     TROUBLE = "a vcpu in trouble"
 
 
@@ -75,6 +77,8 @@ class Machine:
         self._ram_stores: dict[int, RamStores] = {}
         self._dead_stacks: dict[int, DeadStack] = {}
         self._call: calls.Ops | calls.Shutdown | calls.Later | None = None
+        self._awaited = Awaited()
+        self.platform.console.heard = self._hypervisor.console.heard = self._printed
         # The bus's calls that need nothing else: one call less for each of them.
         self.store, self.fence, self.tsc = self.log.store, self.log.fence, self.platform.tsc
 
@@ -112,6 +116,7 @@ class Machine:
         self._shared_info.fill_time()
         self.engine.reset()
         stage = self._chain[number]
+        self._awaited.begin(stage.stop.console)
         start_info = boot.load_stage(self.memory, stage.image, stage.command_line, self._profile)
         self.engine.set(x86.UC_X86_REG_EBX, start_info)
         return stage.image.entry
@@ -159,6 +164,7 @@ class Machine:
             hypervisor.state(),
             self.platform.state(),
             self.vcpus.state(),
+            self._awaited.seen,
             self.log.unfenced,
         )
 
@@ -174,6 +180,10 @@ class Machine:
             self.engine.refit()
         self.platform.restore(state.platform)
         self.vcpus.restore(state.vcpus)
+        self._awaited.text, self._awaited.seen = (
+            self._chain[state.stage].stop.console,
+            state.printed,
+        )
         self._tracker.restore(state.ram)
         if state.shared_info:
             self._shared_info.put_own(state.shared_info)
@@ -190,6 +200,10 @@ class Machine:
     @console.setter
     def console(self, console: tuple[bytes, bytes]) -> None:
         self.platform.console.text, self._hypervisor.console.text = console
+
+    def _printed(self, more: bytes) -> None:
+        if self._awaited.hear(more):
+            self.engine.stop(Request.PRINTED)
 
     # -- Bus: called by the engine from inside Unicorn ------------------------------------------
 

@@ -31,6 +31,8 @@ class State(NamedTuple):
     platform: PlatformState
     vcpus: tuple[VcpuState, ...]
     """Of those besides vcpu 0."""
+    printed: bytes
+    """How much of the text that ends the stage its console shows by now."""
     unfenced: bool
     """Whether a store came since the store buffer was last empty for sure. Never under sc."""
 

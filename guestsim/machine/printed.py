@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 __all__ = ["Printed"]
 
 
@@ -11,11 +13,15 @@ class Printed:
     def __init__(self) -> None:
         self._bytes = bytearray()
         self._text: bytes | None = b""
+        self.heard: Callable[[bytes], None] | None = None
+        """Called with all that is added."""
 
     def add(self, more: bytes) -> None:
         """Print `more`."""
         self._bytes += more
         self._text = None
+        if self.heard is not None:
+            self.heard(more)
 
     @property
     def text(self) -> bytes:

@@ -16,6 +16,7 @@ from guestsim.machine.hypervisor import NO_PORT
 from guestsim.machine.image import Image, load_image
 from guestsim.machine.images import find_image
 from guestsim.machine.profile import DEVICES, Bar, BarKind, PciFunction, Profile
+from guestsim.machine.stops import NEVER, StopAt
 from guestsim.machine.string_stores import StringStores
 from guestsim.runner.interrupt import requested
 from guestsim.runner.others import others_of
@@ -90,7 +91,7 @@ def set_up(scenario: Scenario, images: Mapping[str, Path] | None = None) -> Setu
             f"{scenario.name}: no stage is called {next(iter(overrides))!r}; there are: {known}"
         )
     stages = [
-        Stage(image, "\n".join(requests_of(scenario, stage)))
+        Stage(image, "\n".join(requests_of(scenario, stage)), _stop_of(stage))
         for image, stage in zip(chain, scenario.boot.stages, strict=True)
     ]
     ring = scenario.ring
@@ -185,6 +186,13 @@ def initial_memory(ring: Ring, daemon: Daemon) -> bytes:
     if ring.pending:
         apply(memory, Op(Kind.SEND, address, size, bit))
     return bytes(memory)
+
+
+def _stop_of(stage: ScenarioStage) -> StopAt:
+    stop = stage.stop
+    if stop is None:
+        return NEVER
+    return StopAt((stop.console or "").encode(), stop.requests or 0, stop.hlt)
 
 
 def _image(scenario: Scenario, stage: ScenarioStage, overrides: dict[str, Path]) -> Image:

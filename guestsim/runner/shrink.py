@@ -8,7 +8,7 @@ from guestsim.errors import InputError
 from guestsim.runner.control import Options
 from guestsim.runner.searched import search
 from guestsim.runner.setup import set_up
-from guestsim.scenario import Scenario, Stage, requests_of
+from guestsim.scenario import Scenario, requests_of
 from guestsim.scenario.problem import Problem
 from guestsim.scenario.requests import check_requests
 from guestsim.trace import Outcome
@@ -22,7 +22,7 @@ Requests = tuple[tuple[str, ...], ...]
 def with_requests(scenario: Scenario, requests: Requests) -> Scenario:
     """The scenario with these requests for its stages."""
     chain = tuple(
-        Stage(image=stage.image, requests=lines)
+        replace(stage, requests=lines)
         for stage, lines in zip(scenario.boot.stages, requests, strict=True)
     )
     return replace(scenario, boot=replace(scenario.boot, chain=chain))

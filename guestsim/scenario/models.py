@@ -17,6 +17,7 @@ from guestsim.abi.xs_wire import ServerFeature
 from guestsim.scenario.expectations import Expect, Judgement
 from guestsim.scenario.others import Other
 from guestsim.scenario.platform import Platform
+from guestsim.scenario.stops import Stop
 from guestsim.trace.daemons import DaemonModel, Mistake, Wakes
 from guestsim.trace.events import Matcher, parse_event
 from guestsim.trace.memory_model import MemoryModel
@@ -95,6 +96,13 @@ class Stage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     requests: Annotated[
         tuple[str, ...] | None,
         Meta(description="The image's xenstore requests, one line each."),
+    ] = None
+    stop: Annotated[
+        Stop | None,
+        Meta(
+            description="For an image that neither hands over nor shuts down: where its stage is "
+            "over, and well."
+        ),
     ] = None
 
     @property

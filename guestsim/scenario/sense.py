@@ -40,6 +40,7 @@ from guestsim.scenario.platform import (
 )
 from guestsim.scenario.problem import Key, Problem
 from guestsim.scenario.requests import check_depths, check_requests
+from guestsim.scenario.stops import check_stop
 from guestsim.scenario.usual import requests_of, toolstack_store
 from guestsim.trace import Kind
 from guestsim.trace.daemons import MISTAKES, DaemonModel
@@ -128,6 +129,8 @@ def _check_boot(boot: Boot, daemon: Daemon) -> None:
                 check_depths(lines)
         except Problem as problem:
             raise Problem((*key, "requests", *problem.key), problem.message) from None
+        if stage.stop is not None:
+            check_stop(stage.stop, (*key, "stop"))
 
 
 def _check_platform(platform: Platform) -> None:

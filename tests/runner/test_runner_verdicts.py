@@ -58,6 +58,7 @@ def test_the_second_time_it_is_known(tmp_path: Path, options: Options) -> None:
     [
         ('"a frontend"', '"another"'),
         ('["frontend"]', '[{ image = "frontend", requests = [] }]'),
+        ('["frontend"]', '[{ image = "frontend", stop = { requests = 9 } }]'),
         ("[expect]", '[store]\n"data/x" = "y"\n[expect]'),
         ("[expect]", "[ring]\nreq_index = 1\n[expect]"),
         ("[expect]", '[daemon]\nmodel = "oxenstored"\n[expect]'),

@@ -102,6 +102,10 @@ def device(line: str) -> str:
          'expect.rules.wire-sain: unknown key; did you mean "wire-sane"?'),
         (chain('{ image = "a", request = [] }'),
          'boot.chain[0].request: unknown key; did you mean "requests"?'),
+        (chain('{ image = "a", stop = { consol = "> " } }'),
+         'boot.chain[0].stop.consol: unknown key; did you mean "console"?'),
+        (LEAST + "boot.stop.hlt = true", "boot.stop: unknown key; known here: chain, budget, "
+         "skip_without_image"),
         # Values that are not among the choices.
         (LEAST + 'search.strategy = "exaustive"', 'search.strategy: "exaustive" is not one of '
          'exhaustive, bounded, random, script, pct; did you mean "exhaustive"?'),
@@ -166,6 +170,18 @@ def device(line: str) -> str:
          "nor a path (a path has a / or ends in .elf)"),
         (chain('"a", { image = "" }'), 'boot.chain[1].image: "" is neither the name of a built-in '
          "image nor a path (a path has a / or ends in .elf)"),
+        (chain('{ image = "a", stop = {} }'), "boot.chain[0].stop: says nothing; give one of "
+         "console, requests, and hlt = true"),
+        (chain('{ image = "a", stop = { hlt = false } }'), "boot.chain[0].stop: says nothing; give "
+         "one of console, requests, and hlt = true"),
+        (chain('"b", { image = "a", stop = { requests = 3, hlt = true } }'), "boot.chain[1].stop: "
+         "has requests and hlt; give one of console, requests, and hlt = true"),
+        (chain('{ image = "a", stop = { requests = 0 } }'), "boot.chain[0].stop.requests: 0 is too "
+         "small; at least 1"),
+        (chain('{ image = "a", stop = { console = "" } }'), "boot.chain[0].stop.console: may not "
+         "be empty"),
+        (chain('{ image = "a", stop = { console = "→" } }'), 'boot.chain[0].stop.console: "→" is '
+         "not ASCII"),
         (chain('"images/"'), 'boot.chain[0]: "images/" names no file'),
         (chain('"./a\\u0000b"'), 'boot.chain[0]: "./a\\u0000b" has characters that do not print'),
         # Requests.
