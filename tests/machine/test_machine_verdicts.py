@@ -136,7 +136,7 @@ def test_the_stage_begins_with_nothing_under_way(tmp_path: Path) -> None:
     burst = machine.start()
     while burst.ops[-1].site.stage == "stage0":
         burst = machine.resume(burst.point, 0)
-    assert machine.state()[1] is BEGIN
+    assert machine.state()[1] == BEGIN
 
 
 @pytest.mark.parametrize("keep_states", [False, True])
