@@ -6,6 +6,7 @@ each of them there in any case; such a test takes some in CI, and the others in 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -14,7 +15,15 @@ from _pytest.mark import ParameterSet
 
 from guestsim.scenario import Scenario, StringOrder, find, load
 
-__all__ = ["SCENARIOS", "SHIPPED", "name_of", "needs_hvmloader", "some_in_ci"]
+__all__ = [
+    "BINARIES",
+    "SCENARIOS",
+    "SHIPPED",
+    "name_of",
+    "needs_binary",
+    "skip_without",
+    "some_in_ci",
+]
 
 SCENARIOS = Path(__file__).parent.parent / "scenarios"
 SHIPPED = [scenario for path in find([SCENARIOS]) for scenario in load(path)]
@@ -29,9 +38,24 @@ def name_of(scenario: Scenario) -> str:
     return file if scenario.variant is None else f"{file}#{scenario.variant}"
 
 
-def needs_hvmloader(scenario: Scenario) -> bool:
-    """Whether it boots Debian's binary, which is not everywhere."""
-    return any(stage.name == "hvmloader" for stage in scenario.boot.stages)
+BINARIES = {
+    stage: Path(path)
+    for stage, variable in (("hvmloader", "GUESTSIM_HVMLOADER"), ("grub", "GUESTSIM_GRUB"))
+    if (path := os.environ.get(variable))
+}
+"""Debian's, as far as they are here, by the name of the stage that runs them."""
+
+
+def needs_binary(scenario: Scenario) -> bool:
+    """Whether it boots one of Debian's binaries, which are not everywhere."""
+    return any(stage.is_path for stage in scenario.boot.stages)
+
+
+def skip_without(scenario: Scenario) -> None:
+    """Skip the test where it is of a scenario that boots a binary which is not here."""
+    for stage in scenario.boot.stages:
+        if stage.is_path and stage.name not in BINARIES:
+            pytest.skip(f"GUESTSIM_{stage.name.upper()} names no {stage.name}")
 
 
 def _is_long(scenario: Scenario) -> bool:

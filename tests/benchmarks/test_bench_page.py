@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from browsing import HVMLOADER, Open, html
+from browsing import Open, html
 from pytest_benchmark.fixture import BenchmarkFixture
+from shipped import BINARIES
 
 pytestmark = pytest.mark.heavy
 """With a browser for each: `pytest -m heavy tests/benchmarks --benchmark-enable -n 0`."""
@@ -14,7 +15,9 @@ NAMES = [
     "torn-reset.toml#every-sc",
     pytest.param(
         "real/torn-reset.toml#every-sc",
-        marks=pytest.mark.skipif(HVMLOADER is None, reason="GUESTSIM_HVMLOADER names no hvmloader"),
+        marks=pytest.mark.skipif(
+            "hvmloader" not in BINARIES, reason="GUESTSIM_HVMLOADER names no hvmloader"
+        ),
     ),
 ]
 

@@ -11,14 +11,14 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from shipped import SCENARIOS, SHIPPED, name_of, needs_hvmloader, some_in_ci
+from shipped import SCENARIOS, SHIPPED, name_of, needs_binary, some_in_ci
 
 from guestsim.cli import commands as cli
 from guestsim.cli.ending import Wishes, ended
 from guestsim.execute.schedule import Schedule, load_schedule
 from guestsim.scenario import Scenario
 
-OURS = [scenario for scenario in SHIPPED if not needs_hvmloader(scenario)]
+OURS = [scenario for scenario in SHIPPED if not needs_binary(scenario)]
 FIGURES = ("svg", "perfetto", "vcd", "mermaid")
 HVMLOADER = os.environ.get("GUESTSIM_HVMLOADER", "")
 

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from guestsim.page.content import Content
 
 SCENARIOS = Path(__file__).parents[2] / "scenarios"
-HVMLOADER = os.environ.get("GUESTSIM_HVMLOADER")
 CHROMIUM = os.environ.get("GUESTSIM_CHROMIUM") or shutil.which("chromium")
 """Debian's package `chromium`."""
 
@@ -31,13 +30,14 @@ CHROMIUM = os.environ.get("GUESTSIM_CHROMIUM") or shutil.which("chromium")
 @cache
 def content(name: str) -> Content:
     """The content of the page of a scenario below `scenarios/`, as a page beside it has it."""
+    from shipped import BINARIES
+
     from guestsim.runner import Options
     from guestsim.runner.player import content_of
     from guestsim.scenario import load_one
 
-    images = {} if HVMLOADER is None else {"hvmloader": Path(HVMLOADER)}
     scenario = load_one(SCENARIOS / name)
-    return content_of(scenario, Options(images=images), beside=SCENARIOS)
+    return content_of(scenario, Options(images=BINARIES), beside=SCENARIOS)
 
 
 @cache

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from browsing import HVMLOADER, SCENARIOS, Open, Opened, content, html
-from shipped import SHIPPED, name_of, needs_hvmloader, some_in_ci
+from browsing import SCENARIOS, Open, Opened, content, html
+from shipped import SHIPPED, name_of, needs_binary, skip_without, some_in_ci
 
 from guestsim.page.content import Content
 from guestsim.scenario import Scenario, Strategy, load_one
@@ -13,8 +13,7 @@ from guestsim.trace import Outcome
 
 def prepared(scenario: Scenario) -> Content:
     """Its content; a search that claims something about every order fits into its page."""
-    if needs_hvmloader(scenario) and HVMLOADER is None:
-        pytest.skip("GUESTSIM_HVMLOADER names no hvmloader")
+    skip_without(scenario)
     found = content(name_of(scenario))
     if scenario.search.strategy in (Strategy.EXHAUSTIVE, Strategy.BOUNDED):
         assert found.whole, found.why_not_whole
@@ -57,7 +56,7 @@ def test_the_page_finds_what_the_search_finds(scenario: Scenario, opened: Open) 
 def test_what_is_searched_under_tso_has_a_page(scenario: Scenario) -> None:
     prepared(scenario)
     size = len(html(name_of(scenario)).encode())
-    assert size < (1_000_000 if needs_hvmloader(scenario) else 300_000)
+    assert size < (1_000_000 if needs_binary(scenario) else 300_000)
 
 
 @pytest.mark.parametrize(

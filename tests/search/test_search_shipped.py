@@ -8,13 +8,12 @@ plain Python.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from _pytest.mark import ParameterSet
-from shipped import SCENARIOS, SHIPPED, name_of, needs_hvmloader
+from shipped import BINARIES, SCENARIOS, SHIPPED, name_of, skip_without
 
 from guestsim.rules import ALL
 from guestsim.runner.control import Options
@@ -22,8 +21,6 @@ from guestsim.runner.searched import problem_of
 from guestsim.runner.setup import set_up
 from guestsim.scenario import Strategy, StringOrder
 from guestsim.search import ExplorerName, Limits, Problem, Search
-
-HVMLOADER = os.environ.get("GUESTSIM_HVMLOADER")
 
 SMALL = 3_000
 """States that the reference explores in a second."""
@@ -40,11 +37,8 @@ RULES = [rule.name for rule in ALL]
 
 def problem(name: str) -> Problem:
     scenario = SEARCHES[name]
-    images = {}
-    if needs_hvmloader(scenario):
-        assert HVMLOADER is not None
-        images = {"hvmloader": Path(HVMLOADER)}
-    setup = set_up(scenario, images)
+    names = {stage.name for stage in scenario.boot.stages}
+    setup = set_up(scenario, {name: BINARIES[name] for name in BINARIES.keys() & names})
     setup.guest.keep_states = True
     return problem_of(scenario, setup, Options(), RULES)
 
@@ -108,8 +102,7 @@ def one_of_each_file() -> Iterator[ParameterSet]:
 @pytest.mark.parametrize("name", [*one_of_each_file()])
 def test_both_find_the_same_up_to_a_few_thousand_states(name: str) -> None:
     """Whole if it is small, else as far as so few preemptions lead."""
-    if needs_hvmloader(SEARCHES[name]) and HVMLOADER is None:
-        pytest.skip("GUESTSIM_HVMLOADER names no hvmloader")
+    skip_without(SEARCHES[name])
     bound = 0
     while bound < 8:
         limits = Limits(preemptions=bound, states=SMALL)
@@ -122,8 +115,7 @@ def test_both_find_the_same_up_to_a_few_thousand_states(name: str) -> None:
 @pytest.mark.heavy
 @pytest.mark.parametrize("name", SEARCHES)
 def test_both_find_the_same(name: str) -> None:
-    if needs_hvmloader(SEARCHES[name]) and HVMLOADER is None:
-        pytest.skip("GUESTSIM_HVMLOADER names no hvmloader")
+    skip_without(SEARCHES[name])
     in_any_order = SEARCHES[name].search.string_stores is StringOrder.ANY_ORDER
     whole = not in_any_order and size(name) <= LARGE
     compare(name, Limits() if whole else Limits(preemptions=0, states=2 * LARGE))
