@@ -50,7 +50,7 @@ SAID_ELSEWHERE = {
 """Constants that guestsim.abi has in another shape; each has a test of its own below."""
 
 
-NOT_IN_FIRMWARE = {"vcpu"}
+NOT_IN_FIRMWARE = {"console", "grant_table", "vcpu"}
 """What the images here never do, and only the machine needs: start another processor."""
 
 
