@@ -51,7 +51,8 @@ SAID_ELSEWHERE = {
 
 
 NOT_IN_FIRMWARE = {"console", "grant_table", "vcpu"}
-"""What the images here never do, and only the machine needs: start another processor."""
+"""What the images here never do, and only the machine needs: start another processor, share pages,
+talk on the console's ring."""
 
 
 def constants() -> dict[str, int]:
