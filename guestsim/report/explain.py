@@ -125,17 +125,22 @@ def _refused(run: Run, tear: Tear | None, names: Mapping[str, str]) -> str:
 
 def _corrupted(run: Run, now: RingHistory, tear: Tear | None, names: Mapping[str, str]) -> str:
     wrong = [escaped(hint).rstrip(".") for hint in run.hints if "wrong reply" in hint]
-    said = wrong[0].split("wrong reply", 1)[1].lstrip(": ") if wrong else _message(run)
-    if not wrong and not said.endswith(WRONG_REPLY):  # seen from outside: it says all
-        return f"in {_the(GUEST, names)}, {said}{_cause(tear, names)}"
-    text = f"{_the(GUEST, names)} {WRONG_REPLY}: {said}"
+    if not wrong and not _message(run).endswith(WRONG_REPLY):  # seen from outside: it says all
+        return f"in {_the(GUEST, names)}, {_message(run)}{_cause(tear, names)}"
+    text = f"{_the(GUEST, names)} {WRONG_REPLY}"
+    said = wrong[0].split("wrong reply", 1)[1].lstrip(": ") if wrong else ""
+    if said:
+        text += f": {said}"
+    elif at := where(run.end.site):
+        text += f", as it says at {escaped(at)}"
     if 'got error "EACCES"' in said:
         text += f" ({MAY_WRITE})"
-    return f"{text}{_what_it_was(now, names)}{_cause(tear, names)}"
+    return f"{text}{_what_it_was(now, names, said)}{_cause(tear, names)}"
 
 
-def _what_it_was(now: RingHistory, names: Mapping[str, str]) -> str:
-    """Which request the last reply on the ring belongs to, by req_id, if not to the last one."""
+def _what_it_was(now: RingHistory, names: Mapping[str, str], said: str) -> str:
+    """The last reply on the ring, and which request it belongs to by req_id: if not to the
+    last one, or if that reply is not in what the guest `said`."""
     replies = [m for m in now.messages if m.ring == "rsp" and m.header.type != WATCH_EVENT]
     asked = [message for message in now.messages if message.ring == "req"]
     if not replies or not asked:
@@ -143,9 +148,11 @@ def _what_it_was(now: RingHistory, names: Mapping[str, str]) -> str:
     reply = replies[-1]
     before = [m for m in asked if m.step < reply.step]
     meant = [m for m in before if _answers(reply, m)]
-    if not before or before[-1] in meant:
-        return ""
     what = f"; what it got was {reply.words} (req_id {reply.header.req_id})"
+    if before and before[-1] in meant:
+        return "" if reply.words in said else f"{what}, the reply to {before[-1].title}"
+    if not before:
+        return ""
     if meant:
         return f"{what}, the reply to the earlier {meant[-1].title}"
     return f"{what}, which answers nothing that {_the(GUEST, names)} had asked"

@@ -44,9 +44,12 @@ static void shut_down(u32 reason)
     hypercall(29, 2, &reason); /* sched_op, SCHEDOP_shutdown: does not return */
 }
 
-static void wrong_reply(void)
+#define TEXT_(line) #line
+#define TEXT(line) TEXT_(line)
+#define WRONG_REPLY(what) wrong_reply("\n" __FILE__ ":" TEXT(__LINE__) ": wrong reply: " what "\n")
+static void wrong_reply(const char *text)
 {
-    print("a wrong reply\n");
+    print(text);
     __asm__ volatile("outb %b0, $0x80" : : "a"(0xe0));
     shut_down(3); /* SHUTDOWN_crash */
 }
@@ -130,14 +133,14 @@ __attribute__((used)) static void client(const u32 *start_info)
     do { /* what is not ours was for a stage before us */
         receive((u8 *)&message, 16);
         if (message.size > 4096)
-            wrong_reply();
+            WRONG_REPLY("a reply that does not fit");
         receive(message.payload, message.size);
     } while (message.req_id != 1);
     for (u32 i = 0; i < message.size; i++)
         if (*++line != (char)message.payload[i])
-            wrong_reply();
+            WRONG_REPLY("the value differs");
     if (line[1])
-        wrong_reply();
+        WRONG_REPLY("the value is shorter");
 #ifdef EARLIER
     clear_event(); /* the next stage would take it for its own */
     hand_over();

@@ -252,6 +252,25 @@ def test_a_wrong_reply_is_traced_to_the_request_that_it_answers() -> None:
     )
 
 
+@pytest.mark.parametrize("hints", [(), ("a wrong reply",)])
+def test_a_wrong_reply_of_which_the_guest_says_no_more_is_told_with_what_it_got(
+    hints: tuple[str, ...],
+) -> None:
+    tape = Tape()
+    guest, daemon = parties(tape)
+    guest.ask("bios\0", req_id=1)
+    daemon.wake()
+    daemon.serve()
+    guest.take()
+    site = Site("mine", 0x100000, "client", "mine.c", 26)
+    end = End(Outcome.CORRUPTED, "mine took a wrong reply for a right one", site)
+    run = tape.run(Outcome.CORRUPTED, end, "guest", hints)
+    assert sentence(run, NAMES) == (
+        "The guest took a wrong reply for a right one, as it says at mine.c:26 client; "
+        'what it got was "seabios" (req_id 1), the reply to READ bios.'
+    )
+
+
 def test_a_wrong_reply_that_was_seen_from_outside_is_told_as_it_is() -> None:
     message = "frontend took the reply ERROR ENOSYS (id 41) for the answer to READ bios (id 1)"
     run = Tape().run(Outcome.CORRUPTED, End(Outcome.CORRUPTED, message), "guest")
