@@ -81,12 +81,15 @@ _MODEL = ("search", "memory_model")
 
 
 def _in_matrix(problem: Problem, case: Case) -> Problem:
-    """The same problem, where its key is one of the matrix."""
+    """The same problem, where its key is one of the matrix, or is expected of this case alone."""
     for key in case.values:
         if problem.key[: len(key)] == key or (key[: len(problem.key)] == problem.key):
             return Problem(
                 ("matrix", ".".join(key)), f"{problem.message} (in case {quoted(case.name)})"
             )
+    if problem.key in case.expected:
+        place = case.expected[problem.key]
+        return Problem(place, f"{problem.message} (in case {quoted(case.name)})")
     return problem
 
 

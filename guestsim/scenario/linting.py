@@ -104,8 +104,8 @@ def _mistakes(path: Path, document: dict[str, Any], most_cases: int) -> Iterator
             scenarios_of(path, left, most_cases)
         except Problem as problem:
             key = _as_written(problem.key, gone)
-            if any(key == each[: len(key)] for each in gone):
-                return  # it misses what was taken out
+            if any(_misses(key, each) for each in gone):
+                return
             if problem.message.startswith("missing") and any(key[:-1] == at[:-1] for at in gone):
                 return  # it was there, misspelt
             yield key, problem.message
@@ -114,6 +114,12 @@ def _mistakes(path: Path, document: dict[str, Any], most_cases: int) -> Iterator
             gone.append(key)
         else:
             return
+
+
+def _misses(key: Key, gone: Key) -> bool:
+    """Whether what is wrong at `key` may be that `gone` was taken out: of that table, or of what a
+    case of the matrix adds to it."""
+    return key == gone[: len(key)] or (key[-1] == "expect" and "expect" in gone)
 
 
 def _take_out(document: Any, key: Key) -> bool:

@@ -51,6 +51,8 @@ class Case(NamedTuple):
     values: Values
     changes: dict[str, Any]
     """The same as tables in tables, with what is expected of this case."""
+    expected: dict[Key, Key]
+    """Where in the file each key of `changes` stands that is expected of this case."""
 
     @property
     def name(self) -> str:
@@ -99,10 +101,13 @@ def cases(document: dict[str, Any], most: int = MAX_CASES) -> Iterator[Case]:
         changes: dict[str, Any] = {}
         for key, value in values.items():
             changes = merged(changes, _nested(key, value))
-        for condition, expectation in expected:
+        stand: dict[Key, Key] = {}
+        for at, (condition, expectation) in enumerate(expected):
             if _holds(condition, values):
                 changes = merged(changes, {"expect": expectation})
-        yield Case(_words(values, lists), values, changes)
+                for key, _, place in _leaves(expectation, (), ("matrix", _EXPECT, at)):
+                    stand["expect", *key] = place
+        yield Case(_words(values, lists), values, changes, stand)
     if not left:
         raise Problem(("matrix", _EXCLUDE), "leaves no case")
 

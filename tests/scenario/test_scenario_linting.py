@@ -54,6 +54,37 @@ def test_every_mistake_has_its_place(tmp_path: Path) -> None:
     ]
 
 
+MATRIX = """\
+[[variant]]
+name = "{name}"
+matrix."search.memory_model" = ["sc", "tso"]
+[[variant.matrix.expect]]
+when."search.memory_model" = "sc"
+hung = "never"
+[[variant.matrix.expect]]
+when."search.memory_model" = "tso"
+{key} = "{word}"
+"""
+TWO = 'title = "x"\n[boot]\nchain = ["frontend"]\n'
+
+
+def test_what_is_expected_of_a_case_has_its_place_in_each_variant(tmp_path: Path) -> None:
+    first = MATRIX.format(name="a", key="hungg", word="never") + 'connected = "always"\n'
+    second = MATRIX.format(name="b", key="hung", word="nevr")
+    assert said(TWO + first + second, tmp_path) == [
+        'x.toml:12:1: variant[0].matrix.expect[1].hungg: unknown key; did you mean "hung"? '
+        '(in case "tso")',
+        'x.toml:22:1: variant[1].matrix.expect[1].hung: "nevr" is not one of always, sometimes, '
+        'never; did you mean "never"? (in case "tso")',
+    ]
+
+
+def test_what_is_missing_without_a_mistaken_case_is_no_second_mistake(tmp_path: Path) -> None:
+    text = TWO + MATRIX.format(name="a", key="hungg", word="never")
+    (found,) = said(text, tmp_path)
+    assert "hungg: unknown key" in found
+
+
 def test_what_was_taken_out_is_not_missing(tmp_path: Path) -> None:
     assert said('title = "x"\n[boot]\nchain = [1, 2]\n[expect]\n', tmp_path) == [
         "x.toml:3:10: boot.chain[0]: expected a string or a table, got the integer 1",
