@@ -65,7 +65,7 @@ def test_the_timelines_of_the_real_hvmloader_are_what_is_printed() -> None:
     if unpacked is None or not (Path(unpacked) / "usr/lib/debug").is_dir():
         pytest.skip("GUESTSIM_XENSTORE_TOOLS names no folder with Debian's hvmloader unpacked")
     text = (ROOT / "docs" / "real-hvmloader.md").read_text()
-    shown = re.findall(r"^\$ guestsim (run [^\n]*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    shown = re.findall(r"^\$ guestsim (run [^\n|]*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     assert len(shown) == 3
     for command, printed in shown:
         done = subprocess.run(
