@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -28,9 +29,18 @@ COMPILERS = {
 }
 
 
+@pytest.fixture(scope="session", autouse=True)
+def zig_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What zig makes of its own sources for a target, once."""
+    cache = str(tmp_path_factory.mktemp("zig"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ZIG_LOCAL_CACHE_DIR", cache)
+        patch.setenv("ZIG_GLOBAL_CACHE_DIR", cache)
+        yield
+
+
 def bash(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
     command = command.replace("python ", f'"{sys.executable}" ', 1)
-    cache = str(folder / "cache")
     return subprocess.run(
         ["bash", "-c", f"{FLAGS}\n{command}"],
         capture_output=True,
@@ -38,7 +48,6 @@ def bash(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
         timeout=120,
         cwd=folder,
         check=False,
-        env={**os.environ, "ZIG_LOCAL_CACHE_DIR": cache, "ZIG_GLOBAL_CACHE_DIR": cache},
     )
 
 

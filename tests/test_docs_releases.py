@@ -59,7 +59,7 @@ def test_what_a_release_asks(release: str) -> None:
         [sys.executable, "-m", "guestsim", *arguments],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         cwd=ROOT,
         check=True,
     )
