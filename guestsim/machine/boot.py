@@ -44,6 +44,8 @@ class Stage:
     command_line: str = ""
     stop: StopAt = NEVER
     """What ends it, besides a shutdown and a hand-over."""
+    typed: bytes = b""
+    """What its console's input ring holds when it begins, behind what is there already."""
 
 
 def check_fits(image: Image, ram_size: int) -> None:

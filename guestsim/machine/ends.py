@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from guestsim.abi.sched import Shutdown
 from guestsim.machine.answers import Answers, verdict
 from guestsim.machine.platform import POST_WRONG_REPLY
+from guestsim.machine.stops import StopAt
 from guestsim.trace.ops import End, Outcome
+from guestsim.trace.text import quoted
 from guestsim.trace.wire import WRONG_REPLY
 
-__all__ = ["end_of_shutdown", "judged"]
+__all__ = ["end_of_shutdown", "judged", "ways_out"]
 
 
 def end_of_shutdown(reason: int, post: int, names: Sequence[str]) -> tuple[Outcome, str]:
@@ -27,6 +29,20 @@ def end_of_shutdown(reason: int, post: int, names: Sequence[str]) -> tuple[Outco
     if following:
         asked += f" before {following[0]} ran: all but the last end by a jump to F000:FFF0"
     return Outcome.CRASHED, asked
+
+
+def ways_out(stop: StopAt, *, last: bool) -> str:
+    """How a stage that came to nothing could have ended well, as a clause. `last`: of the chain."""
+    if stop.console:
+        own = f"by printing {quoted(stop.console.decode())}"
+    elif stop.requests:
+        own = f"by the answers to {stop.requests} request{'s' if stop.requests > 1 else ''}"
+    elif stop.hlt:
+        own = "by HLT"
+    else:
+        own = "by a `stop` in boot.chain"
+    shutdown = "SCHEDOP_shutdown, " if last else ""
+    return f"it could end by {shutdown}a jump to F000:FFF0, or {own}"
 
 
 def judged(end: End, name: str, answers: Answers) -> End:

@@ -18,7 +18,7 @@ from guestsim.machine.boot import Stage
 from guestsim.machine.bus import Stop, StopKind
 from guestsim.machine.calls import Shutdown
 from guestsim.machine.cpu import EIP
-from guestsim.machine.ends import end_of_shutdown, judged
+from guestsim.machine.ends import end_of_shutdown, judged, ways_out
 from guestsim.machine.handovers import Handovers
 from guestsim.machine.learnt import Lesson, lesson
 from guestsim.machine.machine import Machine, Request
@@ -289,10 +289,10 @@ class Guest:
                     over = "executed HLT" if self._stop.hlt else self._asked_enough()
                     if over is None:
                         message = "executed HLT, and nothing can wake it"
-                        return self._halt(Outcome.HUNG, message, stop.pc)
+                        return self._come_to_nothing(message, stop.pc)
                 case StopKind.SPENT:
                     message = f"{machine.allowance} without a load from a shared page"
-                    return self._halt(Outcome.HUNG, message, stop.pc)
+                    return self._come_to_nothing(message, stop.pc)
             if over is not None:
                 if self._is_last_stage():
                     return self._halt(Outcome.CONNECTED, over, stop.pc)
@@ -363,6 +363,10 @@ class Guest:
 
     def _halt(self, outcome: Outcome, message: str, pc: int) -> Burst:
         return self._burst(_end(outcome, message, self.machine.log.site(pc)), pc)
+
+    def _come_to_nothing(self, message: str, pc: int) -> Burst:
+        ways = ways_out(self._stop, last=self._is_last_stage())
+        return self._halt(Outcome.HUNG, f"{message}; {ways}", pc)
 
     def _shutdown(self, reason: int) -> Op:
         names = [stage.image.name for stage in self.chain[self.machine.stage :]]

@@ -139,6 +139,10 @@ class Hypervisor:
         """Page numbers that the guest has populated."""
         return self._populated
 
+    def type_in(self, text: bytes) -> None:
+        """Put `text` into the input ring of the guest's console."""
+        self._pv.put_input(CONSOLE_PFN * PAGE, text)
+
     def is_ram(self, address: int) -> bool:
         """RAM: low memory, what the guest populated, and the console's page."""
         pfn = address // PAGE

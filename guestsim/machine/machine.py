@@ -118,6 +118,7 @@ class Machine:
         stage = self._chain[number]
         self._awaited.begin(stage.stop.console)
         start_info = boot.load_stage(self.memory, stage.image, stage.command_line, self._profile)
+        self._hypervisor.type_in(stage.typed)
         self.engine.set(x86.UC_X86_REG_EBX, start_info)
         return stage.image.entry
 

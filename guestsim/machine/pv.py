@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 from typing import NamedTuple
 
-from guestsim.abi.console import OUT_SIZE, Console
+from guestsim.abi.console import IN_SIZE, OUT_SIZE, Console
 from guestsim.abi.event_channel import EvtchnStatus
 from guestsim.abi.grant_table import GNTST_general_error, GNTST_okay, GrantTableOp
 from guestsim.abi.xen import DOMID_SELF, XenErrno
@@ -119,7 +119,7 @@ class Paravirtual:
 
     def take_output(self, console: int) -> bytes:
         """What the guest has put into the ring of the console's page at that address, which is
-        taken from it: the console's daemon does so at an event. Nobody types anything."""
+        taken from it: the console's daemon does so at an event."""
         cons_prod = self._memory.read(console + Console.out_cons, 8)
         cons, prod = struct.unpack("<II", cons_prod)
         count = prod - cons & 0xFFFFFFFF
@@ -129,3 +129,12 @@ class Paravirtual:
         first = cons % OUT_SIZE
         self._memory.write(console + Console.out_cons, cons_prod[4:])
         return (ring + ring)[first : first + count]
+
+    def put_input(self, console: int, text: bytes) -> None:
+        """Put what somebody types, of at most IN_SIZE bytes, into that ring, behind what the guest
+        has left there. No event tells of it."""
+        (prod,) = struct.unpack("<I", self._memory.read(console + Console.in_prod, 4))
+        for at, byte in enumerate(text, prod):
+            self._memory.write(console + Console.in_ + at % IN_SIZE, bytes((byte,)))
+        prod = prod + len(text) & 0xFFFFFFFF
+        self._memory.write(console + Console.in_prod, struct.pack("<I", prod))

@@ -91,7 +91,12 @@ def set_up(scenario: Scenario, images: Mapping[str, Path] | None = None) -> Setu
             f"{scenario.name}: no stage is called {next(iter(overrides))!r}; there are: {known}"
         )
     stages = [
-        Stage(image, "\n".join(requests_of(scenario, stage)), _stop_of(stage))
+        Stage(
+            image,
+            "\n".join(requests_of(scenario, stage)),
+            _stop_of(stage),
+            (stage.type or "").encode(),
+        )
         for image, stage in zip(chain, scenario.boot.stages, strict=True)
     ]
     ring = scenario.ring

@@ -104,6 +104,13 @@ class Stage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
             "over, and well."
         ),
     ] = None
+    type: Annotated[
+        Annotated[str, Meta(min_length=1)] | None,
+        Meta(
+            description="What somebody has typed on its console before it begins, in ASCII: a "
+            'return is "\\r".'
+        ),
+    ] = None
 
     @property
     def is_path(self) -> bool:

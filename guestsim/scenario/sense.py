@@ -41,6 +41,7 @@ from guestsim.scenario.platform import (
 from guestsim.scenario.problem import Key, Problem
 from guestsim.scenario.requests import check_depths, check_requests
 from guestsim.scenario.stops import check_stop
+from guestsim.scenario.typed import check_typed
 from guestsim.scenario.usual import requests_of, toolstack_store
 from guestsim.trace import Kind
 from guestsim.trace.daemons import MISTAKES, DaemonModel
@@ -131,6 +132,7 @@ def _check_boot(boot: Boot, daemon: Daemon) -> None:
             raise Problem((*key, "requests", *problem.key), problem.message) from None
         if stage.stop is not None:
             check_stop(stage.stop, (*key, "stop"))
+    check_typed([stage.type for stage in boot.stages])
 
 
 def _check_platform(platform: Platform) -> None:

@@ -177,24 +177,30 @@ def _where_instead(name: str, known: tuple[str, ...], key: Key, root: type) -> s
     if homes := _homes(root).get(name):
         # Inside a variant, the tables are the variant's.
         prefix = "variant." if key[:1] == ("variant",) else ""
-        return "; it belongs in " + " or ".join(f"[{prefix}{home}]" for home in homes)
+        return "; it belongs in " + " or ".join(home.format(prefix=prefix) for home in homes)
     return "; known here: " + ", ".join(known)
 
 
 @cache
 def _homes(root: type) -> dict[str, tuple[str, ...]]:
-    """For each key of a table that is not the top: in which tables it is known."""
+    """For each key of a table that is not the top: in which tables it is known, with a place for
+    what stands before their names. A list in a table has entries that are tables."""
     homes: dict[str, tuple[str, ...]] = {}
 
-    def visit(cls: type, table: Key) -> None:
+    def visit(cls: type, table: Key, home: str) -> None:
         for field in msgspec.structs.fields(cls):
+            name = field.encode_name
             if table:
-                homes[field.encode_name] = (*homes.get(field.encode_name, ()), key_path(table))
+                homes[name] = (*homes.get(name, ()), home.format(key_path(table)))
             inner = _members(mi.type_info(field.type))[0]
             if isinstance(inner, mi.StructType):
-                visit(inner.cls, (*table, field.encode_name))
+                visit(inner.cls, (*table, name), "[{{prefix}}{}]")
+            elif table and isinstance(inner, mi.VarTupleType):
+                for item in _members(inner.item_type):
+                    if isinstance(item, mi.StructType):
+                        visit(item.cls, (*table, name), "an entry of {{prefix}}{}")
 
-    visit(root, ())
+    visit(root, (), "")
     return homes
 
 

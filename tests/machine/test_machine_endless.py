@@ -113,6 +113,9 @@ def test_it_ends_hung_always_at_the_same_place(tmp_path: Path, code: bytes) -> N
     assert guest(tmp_path, code, budget=300_000).start() == first
 
 
+WAYS = "it could end by SCHEDOP_shutdown, a jump to F000:FFF0, or by a `stop` in boot.chain"
+
+
 def test_it_says_what_it_has_used_up(tmp_path: Path) -> None:
     for code, what in (
         (SPIN, "executed 300,000 instructions without a load from a shared page"),
@@ -121,7 +124,7 @@ def test_it_says_what_it_has_used_up(tmp_path: Path) -> None:
     ):  # fmt: skip
         end = guest(tmp_path, code, budget=300_000).start().ops[-1].end
         assert end is not None
-        assert end.message == what
+        assert end.message == f"{what}; {WAYS}"
 
 
 def stoppable(folder: Path, code: bytes) -> Guest:

@@ -69,6 +69,12 @@ def test_answers_are_judged_where_a_stage_stops(tmp_path: Path) -> None:
     assert Outcome.CORRUPTED in outcomes[0]
 
 
+def test_what_is_typed_reaches_the_guest(tmp_path: Path) -> None:
+    asked = scenario(tmp_path, '"reset-zero", { image = "frontend", type = "halt\\r" }')
+    first, last = set_up(asked).guest.chain
+    assert (first.typed, last.typed) == (b"", b"halt\r")
+
+
 def test_shrinking_keeps_where_a_stage_stops(tmp_path: Path) -> None:
     asked = scenario(tmp_path, client("requests = 2"))
     (stage,) = with_requests(asked, (("read a=1",),)).boot.stages

@@ -104,8 +104,12 @@ def device(line: str) -> str:
          'boot.chain[0].request: unknown key; did you mean "requests"?'),
         (chain('{ image = "a", stop = { consol = "> " } }'),
          'boot.chain[0].stop.consol: unknown key; did you mean "console"?'),
-        (LEAST + "boot.stop.hlt = true", "boot.stop: unknown key; known here: chain, budget, "
-         "skip_without_image"),
+        (LEAST + "boot.stop.hlt = true",
+         "boot.stop: unknown key; it belongs in an entry of boot.chain"),
+        (LEAST + 'boot.type = "halt"',
+         "boot.type: unknown key; it belongs in an entry of boot.chain"),
+        (LEAST + 'search.until = "send"',
+         "search.until: unknown key; it belongs in an entry of search.script"),
         # Values that are not among the choices.
         (LEAST + 'search.strategy = "exaustive"', 'search.strategy: "exaustive" is not one of '
          'exhaustive, bounded, random, script, pct; did you mean "exhaustive"?'),
@@ -182,6 +186,14 @@ def device(line: str) -> str:
          "be empty"),
         (chain('{ image = "a", stop = { console = "→" } }'), 'boot.chain[0].stop.console: "→" is '
          "not ASCII"),
+        (chain('"b", { image = "a", type = "→" }'), 'boot.chain[1].type: "→" is not ASCII'),
+        (chain('{ image = "a", type = "" }'), "boot.chain[0].type: may not be empty"),
+        (chain(f'{{ image = "a", type = "{"x" * 1025}" }}'), "boot.chain[0].type: has 1,025 bytes; "
+         "the console's ring holds 1,024"),
+        (chain(f'{{ image = "a", type = "{"x" * 1000}" }}, "c", {{ image = "b", type = '
+               f'"{"x" * 25}" }}'),
+         "boot.chain[2].type: has 25 bytes behind the 1,000 of earlier entries; the console's "
+         "ring holds 1,024"),
         (chain('"images/"'), 'boot.chain[0]: "images/" names no file'),
         (chain('"./a\\u0000b"'), 'boot.chain[0]: "./a\\u0000b" has characters that do not print'),
         # Requests.
@@ -282,6 +294,8 @@ def device(line: str) -> str:
         (VARIANT + 'expect.conected = "always"',
          'variant[1].expect.conected: unknown key; did you mean "connected"?'),
         (VARIANT + "seed = 1", "variant[1].seed: unknown key; it belongs in [variant.search]"),
+        (VARIANT + "boot.stop.hlt = true",
+         "variant[1].boot.stop: unknown key; it belongs in an entry of variant.boot.chain"),
         (VARIANT + 'expect.hung = "always"', 'variant[1].expect.hung: "always" contradicts '
          'connected = "always": an execution has one outcome'),
         (VARIANT + 'search.strategy = "script"', 'variant[1].search.script: strategy "script" '
