@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from elftools.elf.constants import SH_FLAGS
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import NoteSection
 
@@ -25,6 +26,7 @@ __all__ = ["SYSTEM_DEBUG", "debug_files"]
 
 SYSTEM_DEBUG = Path("/usr/lib/debug")
 """Where distributions put debug files."""
+_EXECUTED = SH_FLAGS.SHF_ALLOC | SH_FLAGS.SHF_EXECINSTR
 
 
 class _Wanted(NamedTuple):
@@ -125,6 +127,7 @@ def _mismatch(image: Image, elf: ELFFile, wanted: _Wanted, content: bytes) -> st
                 return "has no debug information"
             build_id = _wanted(other).build_id
             sections = _sections(other)
+            contains = _contains(image, other)
             own = _sections(elf)
     except DamagedError:
         return "not a whole ELF file"
@@ -138,7 +141,7 @@ def _mismatch(image: Image, elf: ELFFile, wanted: _Wanted, content: bytes) -> st
         if crc == wanted.crc:
             return None
         return f"is not of {name}: its CRC is {crc:#010x}, not {wanted.crc:#010x}"
-    if sections == own:
+    if sections == own or contains:
         return None
     return f"is not of {name}: their sections differ"
 
@@ -156,6 +159,26 @@ def _wanted(elf: ELFFile) -> _Wanted:
     data = link.data()
     name = data.partition(b"\0")[0]
     return _Wanted(build_id, name.decode(errors="replace"), struct.unpack("<I", data[-4:])[0])
+
+
+def _contains(image: Image, program: ELFFile) -> bool:
+    """Whether all code of `program` is in the image, byte for byte and at its addresses: the image
+    was made of it, and of more, as GRUB's are of their kernel."""
+    code = [
+        (section["sh_addr"], section.data())
+        for section in program.iter_sections()
+        if section["sh_type"] == "SHT_PROGBITS"
+        and section["sh_flags"] & _EXECUTED == _EXECUTED
+        and section["sh_size"]
+    ]
+    return bool(code) and all(
+        any(
+            start <= at and segment.data[at - start :].startswith(data)
+            for segment in image.segments
+            for start in (segment.address,)
+        )
+        for at, data in code
+    )
 
 
 def _sections(elf: ELFFile) -> list[tuple[str, int, int]]:

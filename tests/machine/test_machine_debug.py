@@ -103,6 +103,21 @@ def test_an_image_without_any_mark_is_compared_by_its_sections(tmp_path: Path) -
     assert debug_files([image(tmp_path, PLAIN)], [mine]) == {"x": mine.read_bytes()}
 
 
+@pytest.mark.parametrize("changed", [False, True])
+def test_an_image_made_of_a_program_and_more_has_its_lines(tmp_path: Path, changed: bool) -> None:
+    program = find_image("frontend")
+    segments = [(each.address, each.data) for each in load_image("p", program).segments]
+    if changed:
+        address, data = segments[0]
+        segments[0] = address, bytes((data[0] ^ 1, *data[1:]))
+    made = image(tmp_path, elf([*segments, (0x300000, HLT)], entry=segments[0][0]))
+    if changed:
+        with pytest.raises(InputError, match=r"is not of x: their sections differ$"):
+            debug_files([made], [program])
+    else:
+        assert debug_files([made], [program]) == {"x": program.read_bytes()}
+
+
 def test_an_image_with_lines_of_its_own_needs_none(tmp_path: Path) -> None:
     put(tmp_path / "root/usr/lib/xen/boot/x.debug", DEBUG)
     own = with_sections(
