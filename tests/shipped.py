@@ -38,10 +38,14 @@ def name_of(scenario: Scenario) -> str:
     return file if scenario.variant is None else f"{file}#{scenario.variant}"
 
 
+def _variable(stage: str) -> str:
+    return f"GUESTSIM_{stage.upper().replace('-', '_')}"
+
+
 BINARIES = {
     stage: Path(path)
-    for stage, variable in (("hvmloader", "GUESTSIM_HVMLOADER"), ("grub", "GUESTSIM_GRUB"))
-    if (path := os.environ.get(variable))
+    for stage in ("hvmloader", "grub", "grub-halt")
+    if (path := os.environ.get(_variable(stage)))
 }
 """Debian's, as far as they are here, by the name of the stage that runs them."""
 
@@ -55,7 +59,7 @@ def skip_without(scenario: Scenario) -> None:
     """Skip the test where it is of a scenario that boots a binary which is not here."""
     for stage in scenario.boot.stages:
         if stage.is_path and stage.name not in BINARIES:
-            pytest.skip(f"GUESTSIM_{stage.name.upper()} names no {stage.name}")
+            pytest.skip(f"{_variable(stage.name)} names no {stage.name}")
 
 
 def _is_long(scenario: Scenario) -> bool:
