@@ -72,8 +72,10 @@ class Paravirtual:
                 return self._set_up_table(argument)
         return Missing(f"grant_table_op {command}")
 
-    def _set_up_table(self, argument: int) -> int:
-        _, frames, _, array = struct.unpack("<IIII", self._memory.read(argument, 16))
+    def _set_up_table(self, argument: int) -> Answer:
+        domain, _, frames, _, array = struct.unpack("<HHIII", self._memory.read(argument, 16))
+        if domain != DOMID_SELF:
+            return Missing(f"the grant table of domain {domain}")
         status = GNTST_okay if frames <= _MOST_FRAMES else GNTST_general_error
         if status == GNTST_okay:
             known = self.state.grant_frame

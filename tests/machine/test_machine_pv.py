@@ -193,6 +193,11 @@ CALLS = {
     "dump_table, as Xen answers an HVM guest": (words(0x7FF0) + grants(3), NOT_THERE, []),
     "copy": (grants(5), NOT_THERE, ["grant_table_op 5: ENOSYS"]),
     "two elements": (grants(8, 2), NOT_THERE, ["grant_table_op 8 of 2 elements: ENOSYS"]),
+    "setup_table of another": (
+        words(5, 1, 9, BUFFER) + grants(2),
+        NOT_THERE,
+        ["the grant table of domain 5: ENOSYS"],
+    ),
     "setup_table": (words(0x7FF0, 1, 9, BUFFER) + grants(2) + load(ARGUMENT + 8), 0, []),
     "setup_table of too many": (
         words(0x7FF0, 65, 0, BUFFER) + grants(2) + load(ARGUMENT + 8),
@@ -209,6 +214,28 @@ def test_a_call_of_the_grant_table(
     machine = guest(tmp_path, SET_UP + code + SHOW + END)
     assert shown(machine) == [answer]
     assert said(machine) == notices
+
+
+UNPROVIDED = {
+    **{f"event_channel_op {op}": hypercall(32, op, ARGUMENT) for op in (0, 1, 2, 7, 8, 10, 11)},
+    **{f"grant_table_op {op}": grants(op) for op in (0, 1, 4, 5, 6, 7, 9, 10, 11, 12)},
+    "console_io 1": hypercall(18, 1, 4, BUFFER),
+}
+
+
+@pytest.mark.parametrize("what", UNPROVIDED)
+def test_what_is_not_provided_is_told_and_changes_nothing(tmp_path: Path, what: str) -> None:
+    machine = guest(tmp_path, SET_UP + END + UNPROVIDED[what] + SHOW + END)
+    machine.keep_states = True
+    first = machine.start().point
+    assert first is not None
+    burst = machine.resume(first, 0)
+    assert [op.value for op in burst.ops if op.kind is Kind.STORE] == [0xFFFFFFFF + 1 + NOT_THERE]
+    assert said(machine) == [f"{what}: ENOSYS"]
+    assert first.state is not None
+    assert burst.point is not None
+    assert burst.point.state is not None
+    assert burst.point.state.hypervisor == first.state.hypervisor
 
 
 # -- console --------------------------------------------------------------------------------------
