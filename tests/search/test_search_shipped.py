@@ -80,6 +80,8 @@ def compare(name: str, limits: Limits) -> None:
         told(run(asked, explorer, limits))
         for explorer in (ExplorerName.REFERENCE, ExplorerName.COMPILED)
     )
+    # They stop in different places within a state when the budget ends them.
+    assert "budget" not in str(compiled["why incomplete"]), "nothing to compare in a cut search"
     assert compiled == reference
 
 
@@ -109,7 +111,7 @@ def test_both_find_the_same_up_to_a_few_thousand_states(name: str) -> None:
         if run(problem(name), ExplorerName.COMPILED, limits).explorer.states > SMALL:
             break
         bound += 1
-    compare(name, Limits(preemptions=max(0, bound - 1), states=4 * SMALL))
+    compare(name, Limits(preemptions=max(0, bound - 1), states=20 * SMALL))
 
 
 @pytest.mark.heavy
