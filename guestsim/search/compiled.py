@@ -11,7 +11,7 @@ from typing import Any
 from guestsim.errors import InternalError, StoppedError
 from guestsim.record import Record
 from guestsim.search.library import END_OF_NUMBERS, Config, Facts, RawSighting, load_library
-from guestsim.search.problem import NO_MOVE, Explorer, Move, Poll, Problem, Sighting
+from guestsim.search.problem import NO_MOVE, Crowd, Explorer, Move, Poll, Problem, Sighting
 from guestsim.search.rule_histories import RuleHistories
 from guestsim.trace import Flag, Kind, Op, Outcome, shared
 from guestsim.trace.shared import SHARED_SIZE
@@ -277,6 +277,14 @@ class CompiledExplorer(Explorer):
             raw = self._seen(1, number)
             if raw is not None:
                 self.violations.setdefault(violation.rule, (violation, _sighting(raw)))
+
+    def crowd(self, actor: int) -> Crowd:
+        """As `Explorer.crowd`."""
+        if not self._at:
+            return Crowd({}, 0)
+        counts = (c_uint64 * self._known[actor])()
+        buffered = self._library.explorer_stands(self._at, actor, counts)
+        return Crowd({node: count for node, count in enumerate(counts) if count}, buffered)
 
     def _seen(self, rule: int, number: int) -> RawSighting | None:
         raw = RawSighting()

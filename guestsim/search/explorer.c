@@ -893,6 +893,17 @@ void explorer_state(const struct explorer *e, u32 state, u32 *nodes, u32 *memory
     if (e->c.rules) memcpy(histories, row_of(&e->histories, key[e->c.actors + 1]), e->histories.width);
 }
 
+/* To `counts`, one for each of the actor's nodes, add the states in which it stands there. In how many its
+store buffer is not empty. */
+u64 explorer_stands(const struct explorer *e, u32 actor, u64 *counts) {
+    u64 waiting = 0;
+    for (u32 state = 0; state < e->states.count; state++) {
+        counts[node_at(e, state, actor)]++;
+        waiting += buffered(e, state, actor) > 0;
+    }
+    return waiting;
+}
+
 /* The contents of shared memory. */
 void explorer_read(const struct explorer *e, u32 memory, u8 *out) {
     for (u32 i = 0; i < e->c.fields; i++)

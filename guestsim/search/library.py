@@ -62,6 +62,7 @@ def load_library() -> Any:
     library.explorer_new.restype = c_void_p
     for name in ("explorer_unmarked", "explorer_parent"):
         getattr(library, name).restype = c_uint32
+    library.explorer_stands.restype = c_uint64
     for name in ("free", "state", "read", "seen", "facts"):
         getattr(library, f"explorer_{name}").restype = None
     return library

@@ -18,6 +18,7 @@ from guestsim.trace.shared import field
 
 __all__ = [
     "NO_MOVE",
+    "Crowd",
     "Explorer",
     "Limits",
     "Move",
@@ -123,6 +124,15 @@ Move = tuple[int, int]
 NO_MOVE = Sighting(-1, -1, 0, -1, -1)
 
 
+class Crowd(NamedTuple):
+    """Where one actor stands in the stored states."""
+
+    nodes: dict[int, int]
+    """Of its record -> in how many states it stands there. At other nodes it stands in none."""
+    buffered: int
+    """States in which its store buffer is not empty."""
+
+
 class Explorer(ABC):
     """Explores a problem. Counts are of what was stored so far, and exact."""
 
@@ -161,6 +171,10 @@ class Explorer(ABC):
     @abstractmethod
     def path(self, sighting: Sighting) -> list[Move]:
         """The moves on the way there, the sighting's included."""
+
+    @abstractmethod
+    def crowd(self, actor: int) -> Crowd:
+        """Where the actor stands in the states that are stored so far."""
 
     def is_unheeded(self, op: Op) -> bool:
         """Whether the op is at an event that nobody heeds."""

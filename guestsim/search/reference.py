@@ -6,12 +6,13 @@ records, and the rules see the real memory.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from heapq import heappop, heappush
 from typing import Any, NamedTuple
 
 from guestsim.record import Record, RecordedExecution, Standing
-from guestsim.search.problem import NO_MOVE, Explorer, Move, Poll, Problem, Sighting
+from guestsim.search.problem import NO_MOVE, Crowd, Explorer, Move, Poll, Problem, Sighting
 from guestsim.search.rule_histories import RuleHistories
 from guestsim.trace import Event, Flag, Kind, Op, Outcome, Violation
 from guestsim.trace.effects import ready
@@ -268,6 +269,14 @@ class ReferenceExplorer(Explorer):
     def _arrival(self, state: State) -> Sighting:
         return NO_MOVE._replace(
             stop=next(at for at, stop in enumerate(self._stops) if stop[0] == state)
+        )
+
+    def crowd(self, actor: int) -> Crowd:
+        """As `Explorer.crowd`."""
+        standings = [state.standing for state in self._successors]
+        return Crowd(
+            dict(Counter(standing.nodes[actor] for standing in standings)),
+            sum(bool(standing.buffers[actor]) for standing in standings),
         )
 
     def path(self, sighting: Sighting) -> list[Move]:

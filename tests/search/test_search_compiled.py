@@ -68,6 +68,13 @@ def test_out_of_memory_is_no_verdict() -> None:
     assert search.outcomes == {}
 
 
+def test_without_any_memory_nobody_stands_anywhere() -> None:
+    search = searched((Program("guest", [halt()]),))
+    explorer = CompiledExplorer(search.problem, search.records, None, most_bytes=1)
+    assert explorer.run(never) == "out of memory"
+    assert explorer.crowd(0) == ({}, 0)
+
+
 @pytest.mark.parametrize("states", [1, 2, 3, 5, 8, 9])
 def test_a_budget_of_states_is_exact(states: int) -> None:
     lines = [load(REQ_PROD), load(REQ_CONS), halt()]
@@ -77,6 +84,8 @@ def test_a_budget_of_states_is_exact(states: int) -> None:
     search = searched(actors, limits=Limits(states=states))
     assert search.complete == (states >= 9)
     assert search.explorer.states == min(9, states + 1)
+    for actor in (0, 1):
+        assert sum(search.explorer.crowd(actor).nodes.values()) == search.explorer.states
 
 
 class Odd(Record):

@@ -45,7 +45,20 @@ def results(search: Search) -> dict[str, object]:
         "memories": counts.memories,
         "histories": counts.histories,
         "a buffer was full": counts.buffer_was_full,
+        "crowds": [crowded(search, actor) for actor in range(counts.count)],
     }
+
+
+def crowded(search: Search, actor: int) -> tuple[int, Counter[str]]:
+    """In how many states the actor's buffer holds stores, and at which op it stands in how many:
+    explorers may number nodes in different orders."""
+    crowd, record = search.explorer.crowd(actor), search.records[actor]
+    at: Counter[str] = Counter()
+    for node, states in crowd.nodes.items():
+        op = record.ops[node]
+        at[f"{op.kind.name} of line {op.site.pc}"] += states
+    assert at.total() == search.explorer.states
+    return crowd.buffered, at
 
 
 def differs(case: Case) -> bool:
