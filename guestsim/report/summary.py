@@ -11,6 +11,7 @@ from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.text import Text
 
+from guestsim.report.bulk import bulk_lines
 from guestsim.report.text import asciify
 from guestsim.trace.results import Result, Verdict
 from guestsim.trace.text import escaped
@@ -180,6 +181,8 @@ def _remarks(result: Result) -> Iterator[tuple[str, str, str]]:
         yield "✗", escaped(result.error), "red"
     if result.verdict is Verdict.INCONCLUSIVE and not (result.failures or result.error):
         yield "·", "the search was cut short: it proves nothing", "yellow"
+    if result.search is not None:
+        yield from (("·", line, "yellow") for line in bulk_lines(result.search))
     loose = [name for name, rule in result.rules.items() if rule.expected is None and not rule.kept]
     if loose:
         yield "·", f"broken, but not judged: {', '.join(map(escaped, loose))}", "dim"

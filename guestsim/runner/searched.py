@@ -7,12 +7,14 @@ from collections.abc import Callable, Iterable
 from functools import partial
 
 from guestsim.rules import ALL, Monitor, as_judged, check_trace
+from guestsim.runner.bulk import bulk_of
 from guestsim.runner.control import Options, Progress, Report
 from guestsim.runner.executions import scripted
 from guestsim.runner.handovers import SAME_HANDOVER, plain_handovers, wrong_handover
 from guestsim.runner.interrupt import INTERRUPTED, Deadline, requested
 from guestsim.runner.judge import Evidence, judge
 from guestsim.runner.setup import Setup
+from guestsim.runner.symbolize import Symbolizer
 from guestsim.runner.witnesses import schedule_for_witness, write_witness
 from guestsim.scenario import Scenario
 from guestsim.scenario import Strategy as StrategyName
@@ -81,6 +83,7 @@ def check_by_search(
         seconds=round(time.perf_counter() - started, 3),
         certificate=certificate,
         string_stores=str(scenario.search.string_stores),
+        bulk=bulk_of(found, Symbolizer(setup.images)) if found.crowds else None,
     )
     known = (*(rule.name for rule in ALL), SAME_HANDOVER)
     names = tuple(name for name in known if name in judged or name in evidence.broken)

@@ -2,11 +2,12 @@
 
 from guestsim.search.findings import Findings, explore
 from guestsim.search.prefix import Prefix, begin_after
-from guestsim.search.problem import Limits, Problem, RuleSet, Sighting
+from guestsim.search.problem import Crowd, Limits, Problem, RuleSet, Sighting
 from guestsim.search.search import ExplorerName, Search
 from guestsim.search.witness import Witness, witness_of
 
 __all__ = [
+    "Crowd",
     "ExplorerName",
     "Findings",
     "Limits",

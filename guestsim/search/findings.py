@@ -10,7 +10,7 @@ import msgspec
 
 from guestsim.errors import StoppedError
 from guestsim.record import Recorder
-from guestsim.search.problem import Problem, Progress
+from guestsim.search.problem import Crowd, Problem, Progress
 from guestsim.search.search import ExplorerName, Search
 from guestsim.search.validate import validate
 from guestsim.search.witness import Witness, witness_of
@@ -34,6 +34,9 @@ class Findings(msgspec.Struct, frozen=True):
     certificate: Certificate
     records: tuple[Recorder, ...]
     """Of the actors, from where the search begins: all that it needed of them."""
+    crowds: tuple[Crowd, ...]
+    """Where each actor stands in the states of a search that was ended early, or before all of its
+    witnesses were replayed; else none."""
 
 
 def explore(
@@ -61,6 +64,7 @@ def explore(
     outcomes: dict[Outcome, Witness] = {}
     violations: dict[str, Witness] = {}
     compared = 0
+    ended_early = search.ended_early
     try:
         for outcome, seen in cheapest:
             outcomes[outcome] = witness_of(search, seen, outcome=outcome)
@@ -69,6 +73,7 @@ def explore(
         compared = validate(search, validate_seeds)
     except StoppedError as error:
         search.why_incomplete = search.why_incomplete or str(error)
+        ended_early = True
     counts = search.explorer
     return Findings(
         outcomes,
@@ -77,6 +82,7 @@ def explore(
         counts.transitions,
         _certificate(search, images or {}, compared),
         search.records,
+        tuple(counts.crowd(actor) for actor in range(counts.count)) if ended_early else (),
     )
 
 

@@ -51,6 +51,8 @@ class Search:
         self.problem = problem
         self.why_incomplete: str | None = None
         """One clause; None where everything was explored."""
+        self.ended_early = False
+        """There was more to explore, and no bound on preemptions that left it out."""
         self._should_stop, self._progress = should_stop, progress
         self.give_up: Callable[[], bool] | None = None
         """Of live executions of what was found: see `Execution.should_stop`."""
@@ -110,6 +112,7 @@ class Search:
             self.why_incomplete = "interrupted"
         except StoppedError as error:
             self.why_incomplete = str(error)
+        self.ended_early = self.why_incomplete is not None
         if self.why_incomplete is None and explorer.is_bounded():
             self.why_incomplete = f"only up to {self.problem.limits.preemptions} preemptions"
         self.why_incomplete = self.why_incomplete or explorer.cut_short

@@ -9,6 +9,8 @@ import msgspec
 from guestsim.trace.ops import End, Event, Outcome, Violation
 
 __all__ = [
+    "Bulk",
+    "BulkPlace",
     "Certificate",
     "Fault",
     "Finding",
@@ -95,6 +97,35 @@ class Certificate(msgspec.Struct, frozen=True):
     """Largest memory of the whole process so far."""
 
 
+class BulkPlace(msgspec.Struct, frozen=True):
+    """What one actor does at one place of its program, and how much of a search that is."""
+
+    actor: str
+    op: str
+    """What it is about to do there: `store rsp[0..1023]`, `load req_prod`, `wait`."""
+    stage: str
+    """The image's name in the boot chain, or the daemon model's name."""
+    where: str
+    """Line and function, as far as they are known."""
+    points: int
+    """Nodes of its record at which it does that."""
+    states: int
+    """Stored states in which it stands at one of them."""
+    runs: int
+    """Answers that it was given there: for each, it had to run."""
+
+
+class Bulk(msgspec.Struct, frozen=True):
+    """What there was by then in a search that was ended before it was done: why it is large."""
+
+    places: tuple[BulkPlace, ...]
+    """Of each actor, those with the most states, and those with the most runs."""
+    buffered: dict[str, int]
+    """tso: of each actor, the states in which its store buffer is not empty."""
+    runs: int
+    """Of all actors at all places."""
+
+
 class SearchStats(msgspec.Struct, frozen=True):
     """How the verdict was reached. A count that a strategy does not have is None."""
 
@@ -109,6 +140,8 @@ class SearchStats(msgspec.Struct, frozen=True):
     """Of a search over interleavings; None for scripts and samples."""
     string_stores: str = "in-order"
     """`any-order` where the stores of one string instruction came in other orders as well."""
+    bulk: Bulk | None = None
+    """Of a search that a budget, the time, too little memory or an interrupt ended; else None."""
 
 
 class Finding(msgspec.Struct, frozen=True):

@@ -159,7 +159,7 @@ def test_json_has_the_documented_keys_in_order() -> None:
     assert entry["verdict"] == "fail"
     assert list(entry["search"]) == [
         *("strategy", "memory_model", "complete", "states", "transitions", "executions"),
-        *("seconds", "certificate", "string_stores"),
+        *("seconds", "certificate", "string_stores", "bulk"),
     ]
     assert entry["search"]["string_stores"] == "in-order"
     assert entry["outcomes"]["connected"] == {
