@@ -80,6 +80,42 @@ def test_what_can_become_of_the_legacy_reset(model: str) -> None:
     assert not result.rules["data-owner"].kept
 
 
+LONG = """
+title = "a long boot in single bytes"
+[boot]
+chain = [{chain}]
+[store]
+"a" = "1"
+[daemon]
+model = "{model}"
+[search]
+memory_model = "{memory}"
+[expect]
+connected = "sometimes"
+"""
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("memory", MODELS)
+@pytest.mark.parametrize("model", ["oxenstored", "xenstored"])
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [("byte-by-byte", ""), ("reset-poison", "frontend"), ("reset-zero", "frontend")],
+)
+def test_a_long_boot_that_stores_single_bytes_is_searched_whole(
+    tmp_path: Path, first: str, then: str, model: str, memory: str
+) -> None:
+    """One with one request ships, as `byte-by-byte.toml`."""
+    requests = ["read a=1"] * 28
+    chain = f'{{ image = "{first}", requests = {requests} }}' + (f', "{then}"' if then else "")
+    text = LONG.format(chain=chain, model=model, memory=memory)
+    result = check(written(tmp_path, text))
+    assert result.verdict is Verdict.PASS, result.failures
+    assert result.search is not None
+    assert result.search.complete
+    assert ("refused" in found(result)) is bool(then)
+
+
 @pytest.mark.parametrize("memory", MODELS)
 @pytest.mark.parametrize("start", STARTS)
 @pytest.mark.parametrize("daemon", ["oxenstored", "xenstored"])
