@@ -118,7 +118,8 @@ def listening(note: Note | None = None) -> Iterator[None]:
 
 def leave_it_to_the_parent() -> None:
     """In a forked process: signals that a terminal sends to all of us only leave the note, which
-    the parent shares. SIGTERM is meant for this process alone, and ends it."""
+    the parent shares. SIGTERM ends this process if it is meant for it alone; where timeout(1) sends
+    it to all of us, the parent has left the note."""
 
     def leave(number: int, _frame: Any) -> None:
         if _note is not None:
@@ -126,9 +127,17 @@ def leave_it_to_the_parent() -> None:
         # The parent decides what a second one means, and kills us.
         signal.signal(number, signal.SIG_IGN)
 
+    def leave_or_end(number: int, _frame: Any) -> None:
+        last = time.perf_counter() + _GRACE
+        while not requested() and time.perf_counter() < last:
+            time.sleep(_GRACE / 40)
+        signal.signal(number, signal.SIG_IGN if requested() else signal.SIG_DFL)
+        if not requested():
+            signal.raise_signal(number)
+
     signal.signal(signal.SIGINT, leave)
     _handle((signal.SIGHUP,), leave)
-    _handle((signal.SIGTERM,), signal.SIG_DFL)
+    _handle((signal.SIGTERM,), leave_or_end)
 
 
 def _handle(numbers: tuple[signal.Signals, ...], handler: Any) -> None:

@@ -92,7 +92,7 @@ module.set_up = set_up
 
 @contextmanager
 def started(command: list[str], folder: Path) -> Iterator[subprocess.Popen[str]]:
-    """A process under way. It is killed if the test forgets to end it."""
+    """A process under way, with a group of its own. It is killed if the test forgets to end it."""
     program = subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
@@ -101,6 +101,7 @@ def started(command: list[str], folder: Path) -> Iterator[subprocess.Popen[str]]
         text=True,
         cwd=folder,
         env=ENVIRONMENT,
+        process_group=0,
         # Whoever runs the tests may ignore it.
         preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # noqa: PLW1509
     )

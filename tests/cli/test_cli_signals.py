@@ -6,6 +6,7 @@ import json
 import os
 import select
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,15 +18,16 @@ REFERENCE = ["--explorer", "reference"]
 
 @pytest.mark.parametrize("jobs", ["1", "2"])
 @pytest.mark.parametrize("number", SIGNALS)
+@pytest.mark.parametrize("send", [os.kill, os.killpg], ids=["to it", "to its whole group"])
 def test_an_interrupted_check_says_what_it_found(
-    tmp_path: Path, number: signal.Signals, jobs: str
+    tmp_path: Path, send: Callable[[int, int], None], number: signal.Signals, jobs: str
 ) -> None:
     scenarios(tmp_path, a=ONE, b=LONG, c=LONG)
     command = [*GUESTSIM, "check", ".", "-j", jobs, "--json", "out.json", *REFERENCE]
     with started(command, tmp_path) as program:
         assert program.stdout is not None
         assert program.stdout.readline().startswith("pass          a "), "printed while b runs"
-        program.send_signal(number)
+        send(program.pid, number)
         out, error = program.communicate(timeout=60)
     by = "" if number == signal.SIGINT else f" by {number.name}"
     assert error == f"guestsim: interrupted{by}: incomplete\n"
@@ -52,6 +54,16 @@ def test_no_process_outlives_the_one_that_began_it(tmp_path: Path, number: signa
         for worker in workers:
             assert select.select([worker], [], [], 60)[0], "a worker goes on"
             os.close(worker)
+
+
+def test_sigterm_to_one_process_costs_its_scenario(tmp_path: Path) -> None:
+    scenarios(tmp_path, a=ONE, bad=ONE, c=ONE)
+    command = [*in_set_up("os.kill(os.getpid(), signal.SIGTERM)"), "check", ".", "-j", "2"]
+    with started(command, tmp_path) as program:
+        out, error = program.communicate(timeout=60)
+    assert program.returncode == 4, error
+    assert "bad.toml: its process was killed by SIGTERM" in error
+    assert out.splitlines()[-1] == "2 passed, 0 failed, 0 skipped, 0 inconclusive, 1 error"
 
 
 def test_who_ignores_a_hangup_is_obeyed(tmp_path: Path) -> None:
