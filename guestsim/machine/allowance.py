@@ -53,6 +53,8 @@ class Allowance:
         self.traps = max(_FEWEST, instructions // _PER_TRAP)
         """The whole of it."""
         self.should_stop: Callable[[], bool] = _never
+        self.pause_after: int | None = None
+        """Of a debugger's: how many instructions a burst may execute before it pauses."""
         self._until_poll = _EVERY
         self._fill()
         self.begin_execution()
@@ -64,7 +66,7 @@ class Allowance:
     def begin(self, *, live: bool = False) -> None:
         """A burst begins. Raises as `poll` does; in a `live` execution also where all its bursts
         together are too much to wait for."""
-        self._executed += self.instructions - self.left
+        self._executed += self._given - self.left
         self._trapped += self.traps - self.traps_left
         self._fill()
         most, times = _BURSTS * self.instructions, _BURSTS * self.traps
@@ -78,8 +80,12 @@ class Allowance:
             self.poll()
 
     def _fill(self) -> None:
-        self.left = self.instructions
+        self._given = self.instructions
+        if self.pause_after is not None:
+            self._given = min(self._given, self.pause_after)
+        self.left = self._given
         """In instructions."""
+        self._charged = 0
         self.traps_left = self.traps
         """In traps."""
         self._work_left = _WORK
@@ -92,6 +98,29 @@ class Allowance:
         if self._until_poll <= 0:
             self.poll()
         return self.traps_left > 0
+
+    def charge(self, count: int) -> None:
+        """The next instruction takes as long as `count` others. A pause does not come earlier."""
+        if self.pause_after is None:
+            self.left -= count
+            self._charged += count
+
+    def uncount(self, count: int) -> None:
+        """So many were counted, and not executed. A pause comes later by that."""
+        if self.pause_after is None:
+            self._charged += count
+        else:
+            self.left += count
+
+    @property
+    def executed(self) -> int:
+        """Instructions of the present burst, up to the latest start of Unicorn."""
+        return self._given - self.left - self._charged
+
+    @property
+    def is_paused(self) -> bool:
+        """Of one that is spent: whether that is only a debugger's pause."""
+        return self.pause_after is not None and self.traps_left > 0
 
     def poll(self) -> None:
         """StoppedError where somebody wants to stop."""

@@ -22,7 +22,7 @@ from guestsim.files import MIB, read_file
 from guestsim.machine.elf import DamagedError, reading
 from guestsim.machine.image import Image
 
-__all__ = ["SYSTEM_DEBUG", "debug_files"]
+__all__ = ["SYSTEM_DEBUG", "DebugFile", "debug_files"]
 
 SYSTEM_DEBUG = Path("/usr/lib/debug")
 """Where distributions put debug files."""
@@ -39,14 +39,20 @@ class _Wanted(NamedTuple):
     crc: int
 
 
-def debug_files(images: Sequence[Image], given: Sequence[Path] = ()) -> dict[str, bytes]:
-    """The separate debug file of each image that has none of its own: its content, by the image's
-    name.
+class DebugFile(NamedTuple):
+    """A separate debug file."""
+
+    path: Path
+    content: bytes
+
+
+def debug_files(images: Sequence[Image], given: Sequence[Path] = ()) -> dict[str, DebugFile]:
+    """The separate debug file of each image that has none of its own, by the image's name.
 
     `given`: files and folders of the user's. InputError where one of them is there for nothing, or
     does not belong to the image. In other places, a file that does not belong is passed over.
     """
-    found: dict[str, bytes] = {}
+    found: dict[str, DebugFile] = {}
     reasons: dict[Path, str] = {}
     used: set[Path] = set()
     for image in images:
@@ -64,7 +70,7 @@ def debug_files(images: Sequence[Image], given: Sequence[Path] = ()) -> dict[str
                 continue
             wrong = _mismatch(image, elf, wanted, content)
             if wrong is None:
-                found.setdefault(image.name, content)
+                found.setdefault(image.name, DebugFile(path, content))
                 used.update(() if asked is None else (asked,))
             elif asked is not None:
                 reasons.setdefault(asked, f"{path}: {wrong}")

@@ -9,7 +9,8 @@ one that stores to a page of code.
 from __future__ import annotations
 
 import mmap
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from unicorn import unicorn_const as const
@@ -62,6 +63,8 @@ class Engine(Cpu):
         self._hooked: set[int] = set()
         self._missing: set[int] = set()
         self._stop: Stop | None = None
+        self._counted = 0
+        """Instructions of this start that came before the stop, with the one that asked for it."""
         self._add_hooks()
 
     # -- memory ---------------------------------------------------------------------------------
@@ -130,6 +133,7 @@ class Engine(Cpu):
                 self.mend_flags()
                 return self._windows.stop
             if self._stop is not None:
+                allowance.uncount(min(counted, count) - self._counted)
                 return self._stop
             now = self.get(EIP)
             if translation.refused:
@@ -138,7 +142,8 @@ class Engine(Cpu):
                     self.mend_flags()
                     allowance.left += 1  # counted, and not executed
                 alone = translation.store_to_code(now)
-                allowance.left -= _BESIDE_ITSELF if alone and translation.beside_itself else 0
+                if alone and translation.beside_itself:
+                    allowance.charge(_BESIDE_ITSELF)
                 # MOVS may have got its answer, and not be done.
                 if now != pc or self.get(_ESI) != source:
                     answers = ()
@@ -196,11 +201,13 @@ class Engine(Cpu):
     def stop(self, detail: Any) -> None:
         """From inside a bus call: stop before the next instruction."""
         self._stop = Stop(StopKind.REQUEST, 0, detail=detail)
+        self._counted = self._notes.counted
         self.halt()
 
     def fault(self, what: str) -> None:
         """From inside a bus call: the guest cannot go on; `what` it has done."""
         self._stop = Stop(StopKind.FAULT, self.get(EIP), detail=what)
+        self._counted = self._notes.counted
         self.halt()
 
     def stop_at(self, address: int, detail: Any, when: Callable[[], bool]) -> None:
@@ -213,6 +220,32 @@ class Engine(Cpu):
 
         self.hook(const.UC_HOOK_CODE, CODE(self.guarded(reached)), address, address)
         self.uc.ctl_flush_tb()
+
+    def tell_of(self, address: int, callback: Callable[[int, int], None]) -> None:
+        """From now on, call `callback` with (address, instructions of this burst so far) whenever
+        the CPU is about to execute what is there."""
+        self.hook(const.UC_HOOK_CODE, self._executing(callback), address, address)
+        self.uc.ctl_flush_tb()
+
+    @contextmanager
+    def told_of_all(self, callback: Callable[[int, int], None]) -> Iterator[None]:
+        """The same of every instruction, for a while."""
+        hook = self._executing(callback)
+        handle = self.listen(const.UC_HOOK_CODE, hook, 1, 0)
+        self.uc.ctl_flush_tb()
+        try:
+            yield
+        finally:
+            self.unlisten(handle)
+            self.uc.ctl_flush_tb()
+            # Unicorn forgets the hook at the end of the next run, not of the last.
+            self._callbacks.append(hook)
+
+    def _executing(self, callback: Callable[[int, int], None]) -> Any:
+        def executing(_h: int, address: int, _size: int, _data: int) -> None:
+            callback(address, self._allowance.executed + self._notes.counted - 1)
+
+        return CODE(self.guarded(executing))
 
     # -- hooks ----------------------------------------------------------------------------------
 
@@ -254,6 +287,7 @@ class Engine(Cpu):
             verb = ACCESSES.get(kind, "touched")
             what = f"{verb} {address:#x}, where there is no memory"
             self._stop = Stop(StopKind.FAULT, self.get(EIP), address, size, what)
+            self._counted = self._notes.counted
         except BaseException as error:  # re-raised by start()
             self.raise_later(error)
         return False

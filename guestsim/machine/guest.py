@@ -35,6 +35,10 @@ __all__ = ["Guest", "Stage"]
 _WRMSR_SIZE = 2
 
 
+class _PausedError(Exception):
+    """The CPU has executed as much of a burst as a debugger wants."""
+
+
 class Guest:
     """Implements `guestsim.trace.actor.Actor` for a boot chain.
 
@@ -136,6 +140,26 @@ class Guest:
             back = Op(Kind.STORE, pending.address, pending.size, value, pending.site, Flag.LOCKED)
             burst = Burst((back, *burst.ops), burst.point)
         return burst
+
+    def stop_within(
+        self, before: Point | None, value: int, count: int, end: Point | None
+    ) -> tuple[Op, ...]:
+        """Stand in the middle of the burst from `before` (None: from power on) with `value`, after
+        `count` instructions of it; the ops that they made. The burst, which ends at `end`, has been
+        run, and the guest keeps states."""
+        allowance = self.machine.allowance
+        allowance.pause_after = count
+        try:
+            burst = self.start() if before is None else self.resume(before, value)
+        except _PausedError:
+            anchor = end or before
+            # Not a point that anybody has: to go on from any, its state is restored.
+            self._latest = None if anchor is None else anchor._replace()
+            self.machine.listen_to_nothing()
+            return tuple(self.machine.log.ops)
+        finally:
+            allowance.pause_after = None
+        return burst.ops[:-1]
 
     def key(self, point: Point) -> Hashable:
         """The point's op and all that the guest's future depends on."""
@@ -277,6 +301,8 @@ class Guest:
                 case StopKind.REQUEST if stop.detail is Request.HYPERCALL_MSR:
                     machine.allowance.trap(STOP)
                     pc = machine.engine.get(EIP) + _WRMSR_SIZE
+                case StopKind.REQUEST if stop.detail is Request.PAUSE:
+                    raise _PausedError
                 case StopKind.REQUEST if stop.detail is Request.TROUBLE:
                     return self._vcpu_trouble()
                 case StopKind.REQUEST if stop.detail is Request.PRINTED:
@@ -291,6 +317,9 @@ class Guest:
                         message = "executed HLT, and nothing can wake it"
                         return self._come_to_nothing(message, stop.pc)
                 case StopKind.SPENT:
+                    if machine.allowance.is_paused:
+                        machine.engine.set(EIP, stop.pc)
+                        raise _PausedError
                     message = f"{machine.allowance} without a load from a shared page"
                     return self._come_to_nothing(message, stop.pc)
             if over is not None:

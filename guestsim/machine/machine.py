@@ -46,6 +46,7 @@ class Request(Enum):
     HAND_OVER = "hand-over"
     HYPERCALL = "a hypercall that is not over"
     HYPERCALL_MSR = "a write of the hypercall page's MSR"
+    PAUSE = "a debugger"
     PRINTED = "the text that ends the stage"
     TROUBLE = "a vcpu in trouble"
 
@@ -107,8 +108,7 @@ class Machine:
 
     def load_stage(self, number: int) -> int:
         """Load that image of the chain and reset the CPU; returns the image's entry point."""
-        if number not in self._engines:
-            self._add_engine(number)
+        self.engine_of(number)
         self._turn_to(number)
         self._dead_stacks[number].disarm()  # of when it last ran
         self.engine.refit()
@@ -131,6 +131,12 @@ class Machine:
         if self._profile.vcpus > 1:
             engine.on_store(APIC_ICR_LOW, 4, self._interrupt_command)
         self._engines[number] = engine
+
+    def engine_of(self, number: int) -> Engine:
+        """That on which the image with this number of the chain runs, or will."""
+        if number not in self._engines:
+            self._add_engine(number)
+        return self._engines[number]
 
     def _turn_to(self, number: int) -> None:
         self.stage = number

@@ -26,7 +26,11 @@ class Symbolizer:
     def __init__(self, images: Sequence[Image], debug: Sequence[Path] = ()) -> None:
         """`debug`: files and folders of the user's. InputError where one of them is no use."""
         self._contents = {image.name: image.content for image in images}
-        self._contents |= debug_files(images, debug)
+        separate = debug_files(images, debug)
+        self._contents |= {name: file.content for name, file in separate.items()}
+        self.files = {image.name: image.path for image in images}
+        """Where the symbols of each image are, by name."""
+        self.files |= {name: file.path for name, file in separate.items()}
         self._sites: dict[Site, Site] = {}
 
     def run(self, run: Run) -> Run:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,10 @@ def image(folder: Path, content: bytes) -> Image:
     return load_image("x", put(folder / "root/usr/lib/xen/boot/x.elf", content))
 
 
+def contents(images: list[Image], given: Sequence[Path] = ()) -> dict[str, bytes]:
+    return {name: file.content for name, file in debug_files(images, given).items()}
+
+
 PLACES = [
     (LINKED, "root/usr/lib/xen/boot/x.debug"),
     (LINKED, "root/usr/lib/xen/boot/.debug/x.debug"),
@@ -69,7 +74,7 @@ def test_it_is_found_by_its_link_or_its_build_id(
     wanted = image(tmp_path, content)
     assert debug_files([wanted]) == {}
     put(tmp_path / place, DEBUG)
-    assert debug_files([wanted]) == {"x": DEBUG}
+    assert contents([wanted]) == {"x": DEBUG}
 
 
 @pytest.mark.parametrize("place", [place for content, place in PLACES if content == LINKED])
@@ -88,19 +93,19 @@ def test_a_folder_of_the_users_is_searched(tmp_path: Path, place: str) -> None:
         PLAIN, {"note": note(BUILD_ID), ".gnu_debuglink": link("x.debug", zlib.crc32(DEBUG))}
     )
     put(tmp_path / "mine" / place, DEBUG)
-    assert debug_files([image(tmp_path, both)], [tmp_path / "mine"]) == {"x": DEBUG}
+    assert contents([image(tmp_path, both)], [tmp_path / "mine"]) == {"x": DEBUG}
 
 
 def test_a_file_of_the_users_comes_first(tmp_path: Path) -> None:
     wanted = image(tmp_path, NUMBERED)
     put(tmp_path / PLACES[3][1], DEBUG)
     mine = put(tmp_path / "mine", DEBUG + b"more")
-    assert debug_files([wanted], [mine]) == {"x": DEBUG + b"more"}
+    assert contents([wanted], [mine]) == {"x": DEBUG + b"more"}
 
 
 def test_an_image_without_any_mark_is_compared_by_its_sections(tmp_path: Path) -> None:
     mine = put(tmp_path / "mine", with_sections(PLAIN, {".debug_info": LINE}))
-    assert debug_files([image(tmp_path, PLAIN)], [mine]) == {"x": mine.read_bytes()}
+    assert contents([image(tmp_path, PLAIN)], [mine]) == {"x": mine.read_bytes()}
 
 
 @pytest.mark.parametrize("changed", [False, True])
@@ -163,5 +168,5 @@ def test_a_stripped_image_gets_its_lines_back(tmp_path: Path) -> None:
     stripped_image = load_image("frontend", path)
     assert symbols_of(stripped).line(stripped_image.entry) == ("", 0)
     assert symbols_of(stripped).function(stripped_image.entry) == ""
-    found = symbols_of(debug_files([stripped_image])["frontend"])
+    found = symbols_of(debug_files([stripped_image])["frontend"].content)
     assert found.line(stripped_image.entry)[0] == "entry.S"
