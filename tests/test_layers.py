@@ -27,9 +27,10 @@ MAY_IMPORT = {
     "report": {"trace", "scenario"},
     "page": {"report", "record", "trace", "scenario", "files", "abi", "errors"},
     "serve": {"scenario", "xenstore", "trace", "abi", "errors"},
+    "debug": {"execute", "machine", "xenstore", "trace", "abi", "errors"},
     "runner": {
         "errors", "files", "abi", "trace", "xenstore", "daemon", "machine", "rules", "execute",
-        "record", "search", "scenario", "report", "page", "serve",
+        "record", "search", "scenario", "report", "page", "serve", "debug",
     },
     "cli": {"runner", "serve", "report", "scenario", "files", "errors", "trace"},
     "pytest_plugin": {"runner", "report", "scenario", "errors", "trace"},

@@ -16,6 +16,7 @@ __all__ = [
     "BudgetOption",
     "ConsoleOption",
     "DebugOption",
+    "DebuggedArgument",
     "ImageOption",
     "JobsOption",
     "MaxCasesOption",
@@ -24,6 +25,7 @@ __all__ = [
     "OutcomeOption",
     "PathsArgument",
     "PerfettoOption",
+    "PortOption",
     "SaveOption",
     "ScenarioArgument",
     "ScheduleArgument",
@@ -75,6 +77,20 @@ ScenarioArgument = Annotated[
 ]
 ScheduleArgument = Annotated[
     Path, typer.Argument(metavar="FILE", hidden=True, help="A *.schedule.json file.")
+]
+DebuggedArgument = Annotated[
+    Path,
+    typer.Argument(
+        metavar="FILE", hidden=True, help="A scenario, FILE#VARIANT, or a *.schedule.json file."
+    ),
+]
+PortOption = Annotated[
+    int,
+    typer.Option(
+        parser=_whole(0, 65535),
+        metavar="PORT",
+        help="Listen there, on this machine only; 0: any that is free.",
+    ),
 ]
 BudgetOption = Annotated[
     list[str] | None,
