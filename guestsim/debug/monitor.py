@@ -241,9 +241,9 @@ class Monitor:
         elif until is not None and len(told) == count:
             yield f"{count} steps, and it has not done that"
         if was is None and self._course.departed is not None:
+            yield f"this is not the witness any more, from step {self._course.departed} on:"
             yield (
-                f"this is not the witness any more, from step {self._course.departed} on: the "
-                "guest moves as long as it can, then everybody in turn; `monitor witness` returns"
+                "the guest moves as long as it can, then everybody in turn; monitor witness returns"
             )
 
     def _empty_buffer(self, mover: int) -> None:
