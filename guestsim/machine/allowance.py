@@ -105,13 +105,6 @@ class Allowance:
             self.left -= count
             self._charged += count
 
-    def uncount(self, count: int) -> None:
-        """So many were counted, and not executed. A pause comes later by that."""
-        if self.pause_after is None:
-            self._charged += count
-        else:
-            self.left += count
-
     @property
     def executed(self) -> int:
         """Instructions of the present burst, up to the latest start of Unicorn."""

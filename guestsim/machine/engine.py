@@ -63,8 +63,6 @@ class Engine(Cpu):
         self._hooked: set[int] = set()
         self._missing: set[int] = set()
         self._stop: Stop | None = None
-        self._counted = 0
-        """Instructions of this start that came before the stop, with the one that asked for it."""
         self._add_hooks()
 
     # -- memory ---------------------------------------------------------------------------------
@@ -133,7 +131,6 @@ class Engine(Cpu):
                 self.mend_flags()
                 return self._windows.stop
             if self._stop is not None:
-                allowance.uncount(min(counted, count) - self._counted)
                 return self._stop
             now = self.get(EIP)
             if translation.refused:
@@ -201,13 +198,11 @@ class Engine(Cpu):
     def stop(self, detail: Any) -> None:
         """From inside a bus call: stop before the next instruction."""
         self._stop = Stop(StopKind.REQUEST, 0, detail=detail)
-        self._counted = self._notes.counted
         self.halt()
 
     def fault(self, what: str) -> None:
         """From inside a bus call: the guest cannot go on; `what` it has done."""
         self._stop = Stop(StopKind.FAULT, self.get(EIP), detail=what)
-        self._counted = self._notes.counted
         self.halt()
 
     def stop_at(self, address: int, detail: Any, when: Callable[[], bool]) -> None:
@@ -287,7 +282,6 @@ class Engine(Cpu):
             verb = ACCESSES.get(kind, "touched")
             what = f"{verb} {address:#x}, where there is no memory"
             self._stop = Stop(StopKind.FAULT, self.get(EIP), address, size, what)
-            self._counted = self._notes.counted
         except BaseException as error:  # re-raised by start()
             self.raise_later(error)
         return False

@@ -149,8 +149,8 @@ class Stepper:
         leg.ops, leg.point = self._burst(leg)
         last = leg.ops[-1].kind
         executed = self.guest.machine.allowance.executed
-        # A load, and what ends the guest, is counted and not done.
-        leg.length = executed if last in (Kind.WAIT, Kind.CHOOSE) else max(executed - 1, 0)
+        # A load is counted, and not done.
+        leg.length = executed - 1 if last in (Kind.LOAD, Kind.RMW) else executed
         leg.stage = self.guest.machine.stage
         return leg
 
