@@ -16,6 +16,9 @@ from guestsim.scenario import load_one
 
 HVMLOADER = os.environ.get("GUESTSIM_HVMLOADER", "")
 BOTH = pytest.mark.parametrize("path", [LEGACY, TSO], ids=["sc", "tso"])
+SC_IN_CI = pytest.mark.parametrize(
+    "path", [LEGACY, pytest.param(TSO, marks=pytest.mark.heavy)], ids=["sc", "tso"]
+)
 
 
 def symbols(name: str = "reset-poison") -> Path:
@@ -51,7 +54,7 @@ def test_break_step_and_back_to_the_same_registers(path: Path) -> None:
     assert back.partition("<four>\n")[0].endswith(one), "a step, and back"
 
 
-@BOTH
+@SC_IN_CI
 def test_continue_to_the_end_and_back_to_the_beginning(path: Path) -> None:
     text = gdb(
         path,
@@ -89,7 +92,7 @@ def test_monitor_shows_the_ring_and_moves_the_daemon(path: Path) -> None:
     )
 
 
-@BOTH
+@SC_IN_CI
 def test_a_watchpoint_stops_at_the_daemon(path: Path) -> None:
     text = gdb(
         path,

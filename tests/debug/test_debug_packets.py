@@ -55,7 +55,7 @@ def test_a_packet_that_begins_anew_counts_from_there() -> None:
 def test_one_that_is_too_large_is_damaged() -> None:
     body = b"m" * LARGEST
     assert Framer().feed(frame(body)) == [Packet(body)]
-    assert Framer().feed(frame(body + b"m")) == [Mark.DAMAGED]
+    assert Framer().feed(frame(body + b"\0")) == [Mark.DAMAGED], "its checksum is that of body"
 
 
 def test_marks_between_packets() -> None:

@@ -172,6 +172,8 @@ def test_monitor_shows_a_store_buffer() -> None:
     while "store buffer of guest: store req" not in monitor(debugged, "ring"):
         debugged.ask("s")
     before = monitor(debugged, "ring")
+    assert debugged.timeline.course.execution.memory[:4] == bytes(4), "not there yet"
+    assert debugged.ask("mfeffc000,4") == ["02000000"], "but the guest would load it"
     assert monitor(debugged, "drain").startswith("guest: store req[0..3] = 2")
     assert monitor(debugged, "ring") != before
     assert "cannot move now" in monitor(debugged, "drain 100")

@@ -21,7 +21,6 @@ IN_CI = {
     "torn-reset.toml#closing-sc",
     "wire.toml#events-oxenstored-tso",
     "museum/xenstored/live-update.toml#forgets-xenstored-tso",
-    "real/two-vcpus.toml#closing-tso",
 }
 DEBUGGED = [each for each in SHIPPED if each.search.string_stores is not StringOrder.ANY_ORDER]
 INDICES = 0xFEFFC800

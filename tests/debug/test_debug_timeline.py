@@ -10,7 +10,7 @@ from stub import LEGACY, SCENARIOS, TSO, Debugged, never
 from guestsim.debug.course import DAEMON
 from guestsim.debug.timeline import Moment, Stop, Why
 from guestsim.execute import trace_bytes
-from guestsim.trace import Outcome, shared
+from guestsim.trace import Kind, Op, Outcome, shared
 
 HUNG = SCENARIOS / "mutants/never-clears.toml"
 RING = 0xFEFFC000
@@ -187,6 +187,21 @@ def test_after_the_witness_was_left_the_execution_comes_to_an_end_of_its_own() -
         timeline.forward(never)
     assert course.execution.outcome is Outcome.CONNECTED
     assert timeline.move(DAEMON) is None
+
+
+def test_the_answers_of_the_witness_are_not_those_of_what_follows_a_departure() -> None:
+    debugged = Debugged(SCENARIOS / "museum/xenstored/live-update.toml#forgets-xenstored-tso")
+    timeline, course = debugged.timeline, debugged.timeline.course
+    assert course.plan.choices == (1,)
+    question = Op(Kind.CHOOSE, value=2)
+    while course.scheduled == 0:
+        timeline.step()
+    assert course.execution.choose(question) == 1, "as in the witness"
+    assert timeline.move(DAEMON) is not None
+    assert course.departed is not None
+    assert course.execution.choose(question) == 0
+    timeline.rejoin()
+    assert course.execution.choose(question) == 1
 
 
 def test_a_hang_shows() -> None:
