@@ -120,7 +120,7 @@ def test_an_image_made_of_a_program_and_more_has_its_lines(tmp_path: Path, chang
         with pytest.raises(InputError, match=r"is not of x: their sections differ$"):
             debug_files([made], [program])
     else:
-        assert debug_files([made], [program]) == {"x": program.read_bytes()}
+        assert contents([made], [program]) == {"x": program.read_bytes()}
 
 
 def test_an_image_with_lines_of_its_own_needs_none(tmp_path: Path) -> None:
