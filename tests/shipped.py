@@ -19,6 +19,8 @@ __all__ = [
     "BINARIES",
     "SCENARIOS",
     "SHIPPED",
+    "is_long",
+    "kind_of",
     "name_of",
     "needs_binary",
     "skip_without",
@@ -29,7 +31,7 @@ SCENARIOS = Path(__file__).parent.parent / "scenarios"
 SHIPPED = [scenario for path in find([SCENARIOS]) for scenario in load(path)]
 
 LONG = 40
-"""Requests. A boot with more takes each of these tests many seconds."""
+"""A boot with more requests is long."""
 
 
 def name_of(scenario: Scenario) -> str:
@@ -62,33 +64,38 @@ def skip_without(scenario: Scenario) -> None:
             pytest.skip(f"{_variable(stage.name)} names no {stage.name}")
 
 
-def _is_long(scenario: Scenario) -> bool:
+def is_long(scenario: Scenario) -> bool:
+    """Whether each of these tests takes it many seconds."""
+    if any(stage.type for stage in scenario.boot.stages):
+        return True  # it boots up to a prompt
     requests = sum(len(stage.requests or ()) for stage in scenario.boot.stages)
     return requests > LONG or scenario.search.string_stores is StringOrder.ANY_ORDER
 
 
-def _representatives(*, few: bool) -> Iterator[str]:
+def kind_of(scenario: Scenario) -> tuple[object, ...]:
+    """What makes it another kind of scenario: who takes part, and under which memory model."""
+    return (
+        scenario.daemon.model,
+        scenario.daemon.mistake is not None,
+        bool(scenario.others),
+        scenario.search.memory_model,
+        tuple(stage.name for stage in scenario.boot.stages if stage.is_path),
+    )
+
+
+def _representatives() -> Iterator[str]:
     seen: set[object] = set()
-    for scenario in SHIPPED:
-        path = scenario.path
-        key: object = (path, scenario.search.memory_model)
-        if path.is_relative_to(SCENARIOS / "museum"):
-            key = path.parent if few else path
-        elif few and path.is_relative_to(SCENARIOS / "real"):
-            key = (path.parent, scenario.search.memory_model)
-        if not _is_long(scenario) and key not in seen:
-            seen.add(key)
+    for scenario in sorted(SHIPPED, key=lambda one: one.path != SCENARIOS / "torn-reset.toml"):
+        kind = kind_of(scenario)
+        if not is_long(scenario) and kind not in seen:
+            seen.add(kind)
             yield name_of(scenario)
 
 
-def some_in_ci(scenarios: Iterable[Scenario], *, few: bool = False) -> list[ParameterSet]:
-    """All of them as parameters, those that represent no others marked heavy.
-
-    Of each file, the first case under each memory model stays in CI. Of the museum, which grows
-    most, the first case of each file stays. With `few`, a folder of the museum, or of the real
-    hvmloader, counts as one file.
-    """
-    chosen = set(_representatives(few=few))
+def some_in_ci(scenarios: Iterable[Scenario]) -> list[ParameterSet]:
+    """All of them as parameters: of each kind the first one stays in CI (torn-reset's before all
+    others), and those that it stands for are marked heavy."""
+    chosen = set(_representatives())
     return [
         pytest.param(scenario, id=name, marks=() if name in chosen else pytest.mark.heavy)
         for scenario in scenarios

@@ -37,7 +37,7 @@ def check_ways(page: Opened, found: Content) -> None:
             assert way.sentence.startswith(said), f"{said}\n{way.sentence}"
 
 
-@pytest.mark.parametrize("scenario", some_in_ci(under("sc"), few=True))
+@pytest.mark.parametrize("scenario", some_in_ci(under("sc")))
 def test_the_page_finds_what_the_search_finds(scenario: Scenario, opened: Open) -> None:
     """Outcomes, states, steps and contents of memory."""
     found = prepared(scenario)
@@ -52,7 +52,7 @@ def test_the_page_finds_what_the_search_finds(scenario: Scenario, opened: Open) 
     check_ways(page, found)
 
 
-@pytest.mark.parametrize("scenario", some_in_ci(under("tso"), few=True))
+@pytest.mark.parametrize("scenario", some_in_ci(under("tso")))
 def test_what_is_searched_under_tso_has_a_page(scenario: Scenario) -> None:
     prepared(scenario)
     size = len(html(name_of(scenario)).encode())
