@@ -129,8 +129,8 @@ def test_whatever_is_done_the_closing_protocol_connects(variant: str, opened: Op
         "torn-reset.toml#every-tso",
         pytest.param("empty-value.toml#any-order", marks=pytest.mark.heavy),
         "close-watches.toml#closing-xenstored-tso",
-        "dom0less.toml#xenstored-sc",
-        "torn-reset-oxenstored.toml#every-sc",
+        pytest.param("dom0less.toml#xenstored-sc", marks=pytest.mark.heavy),
+        pytest.param("torn-reset-oxenstored.toml#every-sc", marks=pytest.mark.heavy),
     ],
 )
 def test_a_play_goes_out_as_a_link_and_as_a_schedule(name: str, opened: Open) -> None:

@@ -52,11 +52,24 @@ def test_the_page_finds_what_the_search_finds(scenario: Scenario, opened: Open) 
     check_ways(page, found)
 
 
-@pytest.mark.parametrize("scenario", some_in_ci(under("tso")))
-def test_what_is_searched_under_tso_has_a_page(scenario: Scenario) -> None:
+def check_size(scenario: Scenario) -> None:
     prepared(scenario)
     size = len(html(name_of(scenario)).encode())
     assert size < (1_000_000 if needs_binary(scenario) else 300_000)
+
+
+OURS, REAL = ([one for one in under("tso") if needs_binary(one) is real] for real in (False, True))
+
+
+@pytest.mark.parametrize("scenario", some_in_ci(OURS))
+def test_what_is_searched_under_tso_has_a_page(scenario: Scenario) -> None:
+    check_size(scenario)
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("scenario", REAL, ids=name_of)
+def test_so_has_each_of_the_real_ones(scenario: Scenario) -> None:
+    check_size(scenario)
 
 
 @pytest.mark.parametrize(
