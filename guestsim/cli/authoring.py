@@ -17,7 +17,7 @@ from rich.text import Text
 from guestsim.cli.command import Command
 from guestsim.cli.commands import app
 from guestsim.cli.ending import FAILED, OK, WRONG_INPUT
-from guestsim.cli.options import MaxCasesOption, PathsArgument
+from guestsim.cli.options import MaxCasesOption, PathsArgument, one_word_of
 from guestsim.errors import InputError
 from guestsim.files import check_writable, write_file
 from guestsim.report.console import make_console
@@ -52,6 +52,7 @@ def lint(
         Format,
         typer.Option(
             "--format",
+            parser=one_word_of(Format),
             metavar="text|github",
             help="FILE:LINE:COLUMN: MESSAGE, or commands by which GitHub marks the lines.",
         ),

@@ -47,6 +47,7 @@ from guestsim.cli.options import (
     ValidateOption,
     VcdOption,
     WidthOption,
+    one_word_of,
 )
 from guestsim.cli.results import Results
 from guestsim.cli.streams import prepare_streams
@@ -169,6 +170,7 @@ def check(
     explorer: Annotated[
         ExplorerName,
         typer.Option(
+            parser=one_word_of(ExplorerName),
             metavar="compiled|reference",
             help="Who explores a search's states: the compiled explorer, or the slow and plain one "
             "against which it is tested.",

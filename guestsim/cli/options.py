@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 
 from guestsim.trace import Outcome
+from guestsim.trace.spelling import not_one_of
 from guestsim.trace.text import quoted
 
 __all__ = [
@@ -37,10 +39,14 @@ __all__ = [
     "ValidateOption",
     "VcdOption",
     "WidthOption",
+    "one_word_of",
 ]
 
 
 # Arguments are hidden from typer's help, and shown by `cli_command.Command`.
+_Word = TypeVar("_Word", bound=StrEnum)
+
+
 def _whole(least: int, most: int) -> Callable[[str], int]:
     """A number of ASCII digits, from `least` to `most`."""
 
@@ -51,6 +57,18 @@ def _whole(least: int, most: int) -> Callable[[str], int]:
         if not digits or not least <= int(text) <= most:
             raise typer.BadParameter(f"{quoted(text)} is no number from {least} to {most}")
         return int(text)
+
+    return parse
+
+
+def one_word_of(choices: Iterable[_Word]) -> Callable[[str], _Word]:
+    """One of a `StrEnum`'s members."""
+    known = {str(choice): choice for choice in choices}
+
+    def parse(text: str) -> _Word:
+        if text not in known:
+            raise typer.BadParameter(not_one_of(text, known))
+        return known[text]
 
     return parse
 
@@ -120,6 +138,7 @@ SeedOption = Annotated[
 OutcomeOption = Annotated[
     Outcome | None,
     typer.Option(
+        parser=one_word_of(Outcome),
         metavar="OUTCOME",
         help=f"An execution that ends so ({', '.join(Outcome)}): of a search the simplest, of "
         "samples the first.",

@@ -10,20 +10,14 @@ import typer
 
 from guestsim.cli.command import Command
 from guestsim.cli.commands import app, say
+from guestsim.cli.options import one_word_of
 from guestsim.errors import OutputError
 from guestsim.trace.daemons import DaemonModel
-from guestsim.trace.spelling import not_one_of
 
 __all__ = ["serve"]
 
 
 _MODELS = (DaemonModel.XENSTORED, DaemonModel.OXENSTORED)
-
-
-def _served(text: str) -> DaemonModel:
-    if text not in _MODELS:
-        raise typer.BadParameter(not_one_of(text, _MODELS))
-    return DaemonModel(text)
 
 
 @app.command(cls=Command, short_help="Be a xenstored on a Unix socket, until Ctrl-C.")
@@ -46,7 +40,7 @@ def serve(
         DaemonModel,
         typer.Option(
             "--model",
-            parser=_served,
+            parser=one_word_of(_MODELS),
             metavar="xenstored|oxenstored",
             help="Whose ways it has: those of the C implementation, or of the one in OCaml.",
         ),

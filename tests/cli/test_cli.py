@@ -132,6 +132,28 @@ def test_a_bad_command_line_is_one_line_and_status_2(arguments: tuple[object, ..
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("arguments", "right"),
+    [
+        (("run", TORN, "--outcome", "hungg"), "hung"),
+        (("debug", TORN, "--outcome", "conected"), "connected"),
+        (("check", TORN, "--explorer", "refrence"), "reference"),
+        (("lint", TORN, "--format", "gihub"), "github"),
+        (("serve", "--socket", "s", "--model", "oxenstore"), "oxenstored"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else value[0],
+)
+def test_a_word_that_is_not_one_of_an_option_is_told_with_the_nearest(
+    arguments: tuple[object, ...], right: str
+) -> None:
+    done = guestsim(*arguments)
+    assert done.returncode == 2, done.stdout + done.stderr
+    wrong, option = arguments[-1], arguments[-2]
+    assert done.stderr.startswith(f"guestsim: Invalid value for '{option}': \"{wrong}\" is not one")
+    assert f'did you mean "{right}"?' in done.stderr
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+
+
 def test_one_bad_scenario_does_not_hide_the_others(tmp_path: Path) -> None:
     scenario(tmp_path, SCRIPTED + '[expect]\nconnected = "always"\n', "good.toml")
     scenario(tmp_path, "title = 1", "bad.toml")
